@@ -1,0 +1,44 @@
+# Every word below sets up what it needs; a fresh machine needs Python >= 3.11 and make.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+ARGS   ?=
+
+.PHONY: demo run test check bench lock clean help
+help:            ## this list
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: $(READY)   ## the hub on a simulated market, with a chat
+	@$(BIN)/tocsin demo $(ARGS)
+
+run: $(READY)    ## the hub on live sources, as config.toml says
+	@$(BIN)/tocsin run $(ARGS)
+
+test: $(READY)   ## the test suite
+	@$(BIN)/pytest $(ARGS)
+
+check: $(READY)  ## ruff, mypy --strict, the direction of imports
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/pytest -q tests/test_imports.py
+
+bench: $(READY)  ## the benchmarks, as ratios in one run
+	@$(BIN)/python -m bench $(ARGS)
+
+lock:            ## requirements.lock again, from pyproject.toml
+	@rm -rf .lock && $(PYTHON) -m venv .lock && .lock/bin/pip -q install uv
+	@.lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --no-annotate --no-header --all-extras --group dev pyproject.toml -o requirements.lock
+	@rm -rf .lock; ! grep -nE '://' requirements.lock
+
+clean:           ## forget the virtual environment and caches; data folders stay
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(READY): requirements.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "setting up $(VENV) (once)"
+	@$(BIN)/pip -q --disable-pip-version-check install --require-hashes -r requirements.lock
+	@$(BIN)/pip -q --disable-pip-version-check install --no-deps --no-build-isolation -e .
+	@touch $(READY)

@@ -1,0 +1,1 @@
+"""Chat platforms: one module a bot, each run in a process of its own. Contract: hub.plugin.Bot."""

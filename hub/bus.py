@@ -1,0 +1,202 @@
+"""NATS: every subject, stream and bucket in one table, and the one connection of a process.
+
+| name | kind | what it carries |
+| --- | --- | --- |
+| `TICKS` / `tocsin.ticks` | JetStream stream | frames (hub.frame), one order, durable |
+| `QUARANTINE` / `tocsin.quarantine` | JetStream stream | frames that no reader could take, with the reason |
+| `readers` | key-value bucket | how far each reader has committed; the stream is purged below the slowest |
+| `quote.<INSTRUMENT>` | core | the newest Quote (JSON); may be dropped |
+| `feed.<name>` | core, request | ticks as JSON from programs outside (plugins.feeds.nats) |
+| `line` | request, queue | Line → Reply: whatever a person can do |
+| `command.<name>` | request, queue | Request → Reply |
+| `engine.alerts` | request | changes of alerts → the engine, the only writer of live alert state |
+| `outbox` | core | nudge: rows were committed for these destinations |
+| `send.<platform>` | request, queue | Message → Receipt, answered by the bot |
+| `console.<name>` | core | what the console bot passes on to open chats of that person |
+| `status` | request, scattered | every service of every process answers with what it says of itself |
+| `ingest.control` | request | start and stop of feeds |
+
+Promises: `publish` to the stream is by hub.ingest alone; readers use hub.reader. Connections retry for ever
+and say when the bus is away and back. Depends on nats-py.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import msgspec
+import nats
+import nats.errors
+import structlog
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+
+from hub.plugin import TryLater
+
+TICKS = "TICKS"
+TICKS_SUBJECT = "tocsin.ticks"
+QUARANTINE = "QUARANTINE"
+QUARANTINE_SUBJECT = "tocsin.quarantine"
+READERS = "readers"
+LINE = "line"
+ENGINE_ALERTS = "engine.alerts"
+OUTBOX = "outbox"
+STATUS = "status"
+INGEST_CONTROL = "ingest.control"
+
+log = structlog.get_logger("bus")
+T = TypeVar("T")
+Handler = Callable[[bytes], Awaitable[bytes | None]]
+
+
+def quote(instrument: str) -> str:
+    return f"quote.{token(instrument)}"
+
+
+def feed(name: str) -> str:
+    return f"feed.{token(name)}"
+
+
+def command(name: str) -> str:
+    return f"command.{token(name)}"
+
+
+def send(platform: str) -> str:
+    return f"send.{token(platform)}"
+
+
+def console(name: str) -> str:
+    return f"console.{token(name)}"
+
+
+def token(text: str) -> str:
+    """`text` as one token of a subject: nats-py sends "a.*" or "a b" as they are, so they are made harmless."""
+    safe = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else f"={ord(c):x}=" for c in text)
+    return safe or "="
+
+
+class Bus:
+    """One connection. `request` and `serve` move structs as JSON; what does not parse is answered, not raised."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.js: JetStreamContext = client.jetstream(timeout=5)
+
+    async def request(self, subject: str, payload: msgspec.Struct | bytes, answer: type[T], timeout_s: float) -> T:
+        """The answer; TryLater when nobody listens on the subject or none comes in time."""
+        body = payload if isinstance(payload, bytes) else msgspec.json.encode(payload)
+        try:
+            reply = await self.client.request(subject, body, timeout=timeout_s)
+        except nats.errors.NoRespondersError as error:
+            raise TryLater(f"nobody answers on {subject}") from error
+        except (nats.errors.TimeoutError, TimeoutError) as error:
+            raise TryLater(f"no answer on {subject} within {timeout_s:g} s") from error
+        except (nats.errors.ConnectionClosedError, nats.errors.OutboundBufferLimitError) as error:
+            raise TryLater("the bus is away") from error
+        return msgspec.json.decode(reply.data, type=answer)
+
+    async def scatter(self, subject: str, payload: bytes, wait_s: float) -> list[bytes]:
+        """Every answer that comes within `wait_s`."""
+        inbox = self.client.new_inbox()
+        answers: list[bytes] = []
+
+        async def collect(message: Msg) -> None:
+            if message.data or not message.headers:  # a "no responders" status has headers and no body
+                answers.append(message.data)
+
+        subscription = await self.client.subscribe(inbox, cb=collect)
+        try:
+            await self.client.publish(subject, payload, reply=inbox)
+            await asyncio.sleep(wait_s)
+        finally:
+            await subscription.unsubscribe()
+        return answers
+
+    @asynccontextmanager
+    async def serve(self, subject: str, handler: Handler, queue: str = "") -> AsyncIterator[None]:
+        """Answers requests on `subject`, each in a task of its own, at most 64 at a time: more wait. An
+        exception in `handler` is a bug: it is logged with its trace and the asker times out."""
+        limit = asyncio.Semaphore(64)
+        tasks: set[asyncio.Task[None]] = set()
+
+        async def answer(message: Msg) -> None:
+            try:
+                reply = await handler(message.data)
+                if message.reply and reply is not None:
+                    await message.respond(reply)
+            except Exception:
+                log.exception("a request failed", subject=message.subject)
+            finally:
+                limit.release()
+
+        async def take(message: Msg) -> None:
+            await limit.acquire()
+            task = asyncio.create_task(answer(message))
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+
+        subscription = await self.client.subscribe(subject, queue=queue, cb=take)
+        try:
+            yield
+        finally:
+            if not self.client.is_closed:
+                await subscription.unsubscribe()
+            if tasks:
+                await asyncio.wait(tasks, timeout=5)
+
+
+def servers(url: str) -> list[str]:
+    return [part.strip() for part in url.split(",") if part.strip()]
+
+
+@asynccontextmanager
+async def connect(url: str, token: str | None, name: str, *, patience_s: float = 10.0) -> AsyncIterator[Bus]:
+    """A connection that comes back by itself. TryLater if the first connect does not work in `patience_s`:
+    nats-py alone would try for ever and print traces (FACTS §2)."""
+    away = False
+
+    async def on_error(error: Exception) -> None:
+        log.debug("bus error", error=str(error) or type(error).__name__)
+
+    async def on_away() -> None:
+        nonlocal away
+        if not away:
+            away = True
+            log.warning("the bus is away")
+
+    async def on_back() -> None:
+        nonlocal away
+        away = False
+        log.info("the bus is back")
+
+    options: dict[str, Any] = {
+        "servers": servers(url),
+        "name": name,
+        "token": token,
+        "max_reconnect_attempts": -1,
+        "reconnect_time_wait": 0.1,
+        "ping_interval": 10,
+        "max_outstanding_pings": 2,
+        "error_cb": on_error,
+        "disconnected_cb": on_away,
+        "reconnected_cb": on_back,
+        "allow_reconnect": True,
+    }
+    try:
+        client = await asyncio.wait_for(nats.connect(**options), patience_s)
+    except (TimeoutError, OSError, nats.errors.Error) as error:
+        raise TryLater(f"no NATS server at {shown(url)}: {error or 'no answer'}") from error
+    try:
+        yield Bus(client)
+    finally:
+        try:
+            await asyncio.wait_for(client.drain() if client.is_connected else client.close(), 5)
+        except (TimeoutError, nats.errors.Error):
+            await client.close()
+
+
+def shown(url: str) -> str:
+    """The URL without what may be secret in it."""
+    return ", ".join(part.rsplit("@", 1)[-1] if "@" in part else part for part in servers(url))

@@ -1,0 +1,314 @@
+"""The nouns of the hub: frozen structs that every room shares.
+
+Times are integers of microseconds since 1970 UTC. Prices are float64 in the instrument's currency for
+one of its unit (a troy ounce of gold, one bitcoin). Nothing here does anything; it depends on msgspec only.
+"""
+
+from enum import IntEnum, StrEnum
+from typing import Literal
+
+import msgspec
+
+SECOND_US = 1_000_000
+
+
+class Noun(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What all nouns are: frozen, named fields, and an unknown field is refused rather than dropped."""
+
+
+# ---------------------------------------------------------------------------------------------- markets
+
+
+class Kind(IntEnum):
+    """What a tick reports: something that was traded, or what somebody offers to trade at."""
+
+    TRADE = 0
+    QUOTE = 1
+
+
+class Verdict(IntEnum):
+    """What the arbiter said of a tick. Only ticks below `MOVES` move the price; all are stored."""
+
+    PRICE = 0  # from the speaking source, of the instrument's price basis
+    CONFIRMED = 1  # was held as an outlier and then confirmed; moves the price when it is let go
+    ASIDE = 2  # the speaking source's other kind (a trade where the basis is mid, a quote where it is last)
+    STANDBY = 3  # from a source that does not speak for the instrument now
+    LATE = 4  # older than the newest stamped tick of its source and kind; corrects its candle only
+    OUTLIER = 5  # left the recent range and nothing confirmed it
+    CLOSED = 6  # arrived while the instrument's session is closed
+
+
+MOVES = 2
+"""Verdicts below this one move the price, the Quote and the ladder."""
+
+
+class Nature(StrEnum):
+    """Where a source's prices come from; whatever is not live is said wherever it is shown."""
+
+    LIVE = "live"
+    POLLED = "polled"
+    SIMULATED = "simulated"
+    RECORDING = "recording"
+
+
+class Tick(Noun, frozen=True, kw_only=True, gc=False):
+    """One update of one instrument by one source, as a feed emits it and as history returns it.
+
+    A trade has `price`; a quote has `bid` and `ask`, and its price is their mid. `venue_time` is absent
+    where the vendor stamps none. `number` is the vendor's own growing number (trade id, update id, line of
+    a recording), counted per (source, instrument, kind); ingest drops what it already has by it, so set
+    it only where the vendor promises that it grows. `received_at` is stamped by ingest, unless the feed is
+    a recording that keeps its own times. `source` is the feed's name unless the feed sets it.
+    """
+
+    instrument: str
+    kind: Kind
+    price: float | None = None
+    bid: float | None = None
+    ask: float | None = None
+    volume: float | None = None
+    venue_time: int | None = None
+    received_at: int | None = None
+    source: str = ""
+    number: int | None = None
+    verdict: Verdict = Verdict.PRICE
+
+
+class Refused(Noun, frozen=True, kw_only=True, gc=False):
+    """What a feed got and could not take as a tick. `reason` is a short fixed phrase that is counted
+    ("broken JSON", "bid above ask"); `sample` is for the log, cut to what is safe to show. `number` is as
+    on Tick, for feeds that resume (lane: instrument "" and kind absent)."""
+
+    reason: str
+    sample: str = ""
+    number: int | None = None
+    instrument: str = ""
+
+
+class Session(Noun, frozen=True, kw_only=True):
+    """Weekly open windows in a time zone. `windows` holds (weekday Monday=0, start, end) in seconds of the
+    local day, end 86,400 = midnight; no windows = open around the clock. `holidays` are local ISO dates."""
+
+    time_zone: str = "UTC"
+    windows: tuple[tuple[int, int, int], ...] = ()
+    holidays: tuple[str, ...] = ()
+
+
+class Instrument(Noun, frozen=True, kw_only=True):
+    id: str  # "XAU-USD", "AAPL": upper case letters, digits, "-", "." and "_"
+    name: str  # "Gold"
+    aliases: tuple[str, ...] = ()
+    class_: Literal["metal", "crypto", "fx", "stock", "other"] = msgspec.field(default="other", name="class")
+    currency: str = "USD"
+    unit: str = ""  # "troy ounce" for metals
+    decimals: int = 2  # of a displayed price
+    basis: Literal["last", "mid"] = "last"
+    session: str = "24x7"  # a name in instruments.SESSIONS
+    outlier: float = 0.05  # share of the recent range's edge beyond which a tick is held
+    stale_after_s: float = 60.0  # silence in open hours after which the instrument is blind
+
+
+class Quote(Noun, frozen=True, kw_only=True):
+    """The newest price of an instrument with its day (the UTC day). Published on core NATS; may be dropped."""
+
+    instrument: str
+    price: float
+    bid: float | None = None
+    ask: float | None = None
+    time: int  # venue_time of the tick that set the price, else its received_at
+    received_at: int
+    source: str
+    nature: Nature = Nature.LIVE
+    open: float
+    high: float
+    low: float
+    previous: float | None = None  # the previous day's close, where history knows it
+    market_open: bool = True
+    stale_since: int | None = None
+
+
+class Candle(Noun, frozen=True, kw_only=True, gc=False):
+    """One interval of an instrument's price. `sum` and `sum_squares` are of (price - open), so that mean and
+    standard deviation come from candles without cancellation. `volume` is the sum of what ticks stated."""
+
+    start: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float = 0.0
+    count: int
+    sum: float
+    sum_squares: float
+
+
+# ----------------------------------------------------------------------------------------------- people
+
+
+class Role(StrEnum):
+    OPERATOR = "operator"
+    ADMIN = "admin"
+    MEMBER = "member"
+    GUEST = "guest"
+
+
+class Who(Noun, frozen=True, kw_only=True):
+    """Somebody as a platform names them: what a bot sends along with a line. `place` is the channel or
+    group the line was written in, empty in a private talk."""
+
+    platform: str
+    id: str
+    name: str = ""
+    place: str = ""
+
+
+class User(Noun, frozen=True, kw_only=True):
+    id: int
+    name: str
+    role: Role = Role.MEMBER
+    owner_id: int  # the owner row that holds this user's own alerts
+    time_zone: str = "UTC"
+
+
+class Destination(Noun, frozen=True, kw_only=True):
+    id: int
+    owner_id: int
+    platform: str  # which bot sends it: "console", "push", "webhook", ...
+    address: str  # the platform's own: a user name, an apprise URL, a webhook URL. Secret; never logged.
+    label: str  # how it is shown to people, without secrets
+    disabled: str = ""  # why it is switched off
+
+
+# ----------------------------------------------------------------------------------------------- alerts
+
+
+class State(StrEnum):
+    """The whole life of an alert. The engine moves between armed, fired (waiting behind its band to be
+    armed again), done and snoozed now; the rest have their place in the table from the start."""
+
+    ARMED = "armed"
+    DWELLING = "dwelling"
+    FIRED = "fired"
+    DONE = "done"
+    SNOOZED = "snoozed"
+    PAUSED = "paused"
+    MUTED = "muted"
+    EXPIRED = "expired"
+    BLIND = "blind"
+    DELETED = "deleted"
+
+
+class Alert(Noun, frozen=True, kw_only=True):
+    """One alert as its owner sees it. `text` is its canonical line in the alert language."""
+
+    id: int
+    owner_id: int
+    user_id: int
+    text: str
+    instrument: str
+    state: State
+    generation: int = 0  # how often it has fired
+    armed_at: int  # wall time
+    armed_price: float | None = None  # the price it was armed against; unknown before the first tick
+    snoozed_until: int | None = None
+    last_fired_at: int | None = None  # stream time
+    created_at: int
+    note: str = ""
+
+
+class Trigger(Noun, frozen=True, kw_only=True):
+    """The evidence of one firing. `before_*` is the tick before, absent if there was none."""
+
+    id: int
+    alert_id: int
+    generation: int
+    direction: Literal["up", "down"]
+    level: float
+    before_price: float | None = None
+    before_time: int | None = None
+    price: float
+    venue_time: int | None
+    received_at: int
+    source: str
+    nature: Nature = Nature.LIVE
+    late: bool = False
+    sequence: int  # of the frame in the stream
+
+
+class Notification(Noun, frozen=True, kw_only=True):
+    """One row of the outbox on its way to one destination, with all a bot needs to word it."""
+
+    id: int
+    alert_id: int | None
+    trigger: Trigger | None = None
+    instrument: str = ""
+    instrument_name: str = ""
+    currency: str = ""
+    unit: str = ""
+    decimals: int = 2
+    title: str  # "Gold crossed above 2,400.00"
+    text: str  # the evidence, in lines
+    note: str = ""
+    nature: Nature = Nature.LIVE
+    created_at: int  # wall time of the commit
+    ticked_at: int  # wall time at which the tick entered the hub
+
+
+class Message(Noun, frozen=True, kw_only=True):
+    """What delivery asks a bot to send, on `send.<platform>`: everything due for one destination, oldest
+    first. A bot remembers the ids of notifications it has sent and sends none of them twice."""
+
+    id: str
+    platform: str
+    address: str
+    title: str
+    text: str  # plain text, ready to show; a richer bot words it from `notifications`
+    notifications: tuple[Notification, ...]
+
+
+class Receipt(Noun, frozen=True, kw_only=True):
+    """A bot's answer to a Message. `outcome` "later" means: nothing was sent, ask again after
+    `retry_after_s` (or by the hub's own back-off); "never": give up, `text` says why."""
+
+    outcome: Literal["sent", "later", "never"]
+    text: str = ""  # the platform's own message id, or the reason
+    retry_after_s: float | None = None
+
+
+# ---------------------------------------------------------------------------------------- conversations
+
+
+class Button(Noun, frozen=True, kw_only=True):
+    label: str
+    line: str  # the command line it stands for; at most 64 bytes
+
+
+class Reply(Noun, frozen=True, kw_only=True):
+    """What a command answers: what every platform can show. Table cells are text; the first row is the head.
+    `ok` is false where the request was refused, and then `lines` say what to do instead."""
+
+    title: str = ""
+    lines: tuple[str, ...] = ()
+    table: tuple[tuple[str, ...], ...] = ()
+    image: bytes | None = None
+    buttons: tuple[Button, ...] = ()
+    private: bool = False
+    replace: bool = False
+    ok: bool = True
+    facts: dict[str, object] = {}  # the same answer for programs (`tocsin ask --json`)
+
+
+class Line(Noun, frozen=True, kw_only=True):
+    """A line of text from somebody, on its way to `commands`."""
+
+    text: str
+    who: Who
+
+
+class Request(Noun, frozen=True, kw_only=True):
+    """A line after it was split and authorised: what `command.<name>` receives."""
+
+    name: str
+    arguments: str  # what stands behind the command's name
+    user: User
+    who: Who

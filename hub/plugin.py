@@ -1,0 +1,210 @@
+"""The contracts an extension author reads: Feed, Command, Bot, and the three errors they may raise.
+
+A **feed** is a module in `plugins/feeds/` (or an entry point `tocsin.feeds`) with `Settings` (a msgspec
+Struct), `NATURE` and `async def run(settings, symbols, emit, last)`. It connects, parses and emits; it never
+retries: ingest restarts it. Returning means that there is nothing more to come (a recording's end).
+
+A **command** is a module in `plugins/commands/` (or entry point `tocsin.commands`) with `USAGE`, `SUMMARY`,
+`EXAMPLES` and `async def run(context, request) -> Reply`.
+
+A **bot** is a module in `bots/` (or entry point `tocsin.bots`) with `Settings`, `PLATFORMS` and
+`def open_bot(settings) -> Bot`. Each configured bot runs in a process of its own.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from hub.model import (
+    Alert,
+    Destination,
+    Instrument,
+    Line,
+    Message,
+    Nature,
+    Quote,
+    Refused,
+    Reply,
+    Request,
+    Tick,
+    Trigger,
+    User,
+)
+
+
+class TryLater(Exception):
+    """It did not work now and may work later. Delivery re-queues, ingest restarts the feed."""
+
+    def __init__(self, reason: str, retry_after_s: float | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.retry_after_s = retry_after_s
+
+
+class GiveUp(Exception):
+    """It will never work; the reason is stored and told."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class BadRequest(Exception):
+    """What a person asked cannot be done as asked; the text says why and how to ask instead."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+
+# ------------------------------------------------------------------------------------------------ feeds
+
+Emit = Callable[[Tick | Refused], Awaitable[None]]
+"""Hands one tick, or the reason why there is none, to the hub. Waits while the hub's pending list is
+full, which lets the socket's own back-pressure hold the vendor."""
+
+Last = Mapping[str, int]
+"""The number last settled from this feed, per lane: "XAU-USD/quote", "BTC-USDT/trade", and "" for
+refusals that name no instrument. A feed that can resume starts behind it; ingest drops what it already has."""
+
+
+class Feed(Protocol):
+    """The shape of a feed module. `symbols` maps instrument ids to the vendor's own names."""
+
+    Settings: type[msgspec.Struct]
+    NATURE: Nature
+
+    async def run(self, settings: Any, symbols: Mapping[str, str], emit: Emit, last: Last) -> None: ...
+
+
+# --------------------------------------------------------------------------------------------- commands
+
+
+class Catalogue(Protocol):
+    """The instruments this hub knows. See hub.instruments."""
+
+    def get(self, instrument_id: str) -> Instrument | None: ...
+    def find(self, word: str) -> Instrument:
+        """The one instrument that a person means by `word`; BadRequest if none or more than one."""
+        ...
+
+    def served(self) -> Sequence[Instrument]:
+        """The instruments that some configured feed serves."""
+        ...
+
+
+class AlertView(msgspec.Struct, frozen=True, kw_only=True):
+    """An alert with what `/alerts` and `/why` tell about it."""
+
+    alert: Alert
+    quote: Quote | None = None
+    last_trigger: Trigger | None = None
+    waits_for: str = ""  # in plain words: what has to happen for it to ring
+    deliveries: tuple[str, ...] = ()  # the newest first, in plain words
+    history: tuple[str, ...] = ()  # its life so far, in plain words, the newest first
+
+
+class Armed(msgspec.Struct, frozen=True, kw_only=True):
+    """The engine's answer to a new alert. `price` is what it was armed against; `already_true` means that
+    the condition holds now, so it waits for the next cross; `behind` counts frames not yet read."""
+
+    alert: Alert
+    price: float | None = None
+    already_true: bool = False
+    behind: int = 0
+    existed: bool = False  # the owner already has this very alert; nothing was added
+
+
+class Context(Protocol):
+    """What a command may use. All of it is checked against `request.user`'s rights."""
+
+    catalogue: Catalogue
+    decimals_of: Callable[[str], int]
+
+    def now(self) -> int: ...
+    async def quote(self, instrument_id: str) -> Quote | None: ...
+    async def quotes(self) -> Sequence[Quote]: ...
+    async def create_alert(self, request: Request, line: str) -> Armed: ...
+    async def alerts(self, request: Request, *, finished: bool = False) -> Sequence[AlertView]: ...
+    async def alert(self, request: Request, alert_id: int) -> AlertView:
+        """BadRequest if there is none of that number, or it belongs to somebody else."""
+        ...
+
+    async def snooze(self, request: Request, alert_id: int, until: int | None) -> Alert:
+        """Silent until that wall time; None wakes it. Waking sets the side anew and fires nothing."""
+        ...
+
+    async def delete(self, request: Request, alert_id: int, *, undo: bool = False) -> Alert: ...
+    async def destinations(self, request: Request) -> Sequence[Destination]: ...
+    async def status(self) -> Mapping[str, Any]:
+        """What each service says of itself, by service name. See hub.commands."""
+        ...
+
+    def commands(self) -> Sequence["Command"]: ...
+
+
+class Command(Protocol):
+    """The shape of a command module. NAME defaults to the module's name."""
+
+    NAME: str
+    USAGE: str  # "price gold silver …"
+    SUMMARY: str  # one short sentence for a menu
+    EXAMPLES: Sequence[str]
+
+    async def run(self, context: Context, request: Request) -> Reply: ...
+
+
+# ------------------------------------------------------------------------------------------------- bots
+
+
+class Hub(Protocol):
+    """A bot's way into the hub: NATS and nothing else."""
+
+    async def ask(self, line: Line) -> Reply:
+        """Runs one line as that person; TryLater when no hub answers in time."""
+        ...
+
+    async def publish(self, subject: str, payload: bytes) -> None: ...
+
+
+class Bot(Protocol):
+    """`send` returns the platform's own id of what it sent, or raises TryLater or GiveUp; anything else it
+    raises counts as TryLater and is logged as a bug. `run` is the listening side; it returns at the end only."""
+
+    async def run(self, hub: Hub) -> None: ...
+    async def send(self, message: Message) -> str: ...
+
+
+class BotModule(Protocol):
+    Settings: type[msgspec.Struct]
+    PLATFORMS: Sequence[str]
+
+    def open_bot(self, settings: Any) -> Bot: ...
+
+
+__all__ = [
+    "AlertView",
+    "Armed",
+    "BadRequest",
+    "Bot",
+    "BotModule",
+    "Catalogue",
+    "Command",
+    "Context",
+    "Emit",
+    "Feed",
+    "GiveUp",
+    "Hub",
+    "Last",
+    "Line",
+    "Message",
+    "Nature",
+    "Quote",
+    "Refused",
+    "Reply",
+    "Request",
+    "Tick",
+    "TryLater",
+    "User",
+]

@@ -1,0 +1,1 @@
+"""Price sources, a module each. Contract: hub.plugin.Feed."""
