@@ -216,6 +216,39 @@ class Alert(Noun, frozen=True, kw_only=True):
     note: str = ""
 
 
+class AlertChange(Noun, frozen=True, kw_only=True):
+    """A request to the engine, on `engine.alerts`: the only way to change an alert. Whoever asks has been
+    authorised; the engine checks only that the alert belongs to `owner_id`."""
+
+    action: Literal["create", "snooze", "wake", "delete", "restore"]
+    owner_id: int
+    user_id: int
+    user_name: str = ""  # for the alert's history
+    alert_id: int = 0
+    line: str = ""  # of "create": in the alert language
+    until: int | None = None  # of "snooze": wall time
+    fire_now: bool = False  # of "create": where the condition holds already, ring at once
+
+
+class Armed(Noun, frozen=True, kw_only=True):
+    """The engine's answer. `price` is what a new alert was armed against; `already_true` means that its
+    condition holds now, so it waits for the next cross; `behind` counts frames that the engine has not read
+    yet (it is armed at their end); `existed`: the owner has this very alert already, nothing was added."""
+
+    alert: Alert
+    price: float | None = None
+    already_true: bool = False
+    behind: int = 0
+    existed: bool = False
+
+
+class AlertAnswer(Noun, frozen=True, kw_only=True):
+    """What `engine.alerts` replies: one of the two. `error` is a sentence for the person who asked."""
+
+    error: str = ""
+    armed: Armed | None = None
+
+
 class Trigger(Noun, frozen=True, kw_only=True):
     """The evidence of one firing. `before_*` is the tick before, absent if there was none."""
 

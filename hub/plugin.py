@@ -18,6 +18,7 @@ import msgspec
 
 from hub.model import (
     Alert,
+    Armed,
     Destination,
     Instrument,
     Line,
@@ -103,17 +104,6 @@ class AlertView(msgspec.Struct, frozen=True, kw_only=True):
     waits_for: str = ""  # in plain words: what has to happen for it to ring
     deliveries: tuple[str, ...] = ()  # the newest first, in plain words
     history: tuple[str, ...] = ()  # its life so far, in plain words, the newest first
-
-
-class Armed(msgspec.Struct, frozen=True, kw_only=True):
-    """The engine's answer to a new alert. `price` is what it was armed against; `already_true` means that
-    the condition holds now, so it waits for the next cross; `behind` counts frames not yet read."""
-
-    alert: Alert
-    price: float | None = None
-    already_true: bool = False
-    behind: int = 0
-    existed: bool = False  # the owner already has this very alert; nothing was added
 
 
 class Context(Protocol):

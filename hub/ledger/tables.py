@@ -1,0 +1,215 @@
+"""The ledger's tables: people, where to reach them, their alerts, what rang, what is on its way.
+
+Times are microseconds UTC. Columns for the whole life of an alert are here from the start, also those that
+the engine does not use yet. A change here needs a migration in `migrations/versions` and a new REVISION; a test
+holds the two together.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+REVISION = "0001"
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+Key = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up only INTEGER keys
+
+owners = Table(
+    "owners",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("kind", String(16), nullable=False),  # user, channel
+    Column("name", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("owner_id", ForeignKey("owners.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("time_zone", String(64), nullable=False, server_default="UTC"),
+    Column("language", String(16), nullable=False, server_default="en"),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+identities = Table(
+    "identities",
+    metadata,
+    Column("platform", String(32), primary_key=True),
+    Column("external_id", String(255), primary_key=True),
+    Column("user_id", ForeignKey("users.id"), nullable=False),
+    Column("name", Text, nullable=False, server_default=""),
+)
+
+destinations = Table(
+    "destinations",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("owner_id", ForeignKey("owners.id"), nullable=False),
+    Column("platform", String(32), nullable=False),
+    Column("address", Text, nullable=False),  # secret
+    Column("label", Text, nullable=False),
+    Column("disabled", Text, nullable=False, server_default=""),  # why, or empty
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("owner_id", "platform", "address"),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("owner_id", ForeignKey("owners.id"), nullable=False),
+    Column("user_id", ForeignKey("users.id"), nullable=False),
+    Column("text", Text, nullable=False),  # canonical line; the engine parses it again at start
+    Column("instrument", String(64), nullable=False),
+    Column("series", Text, nullable=False),  # the series' key
+    Column("note", Text, nullable=False, server_default=""),
+    Column("state", String(16), nullable=False),
+    Column("resume_state", String(16), nullable=False, server_default=""),  # what snoozed, paused or muted goes back to
+    Column("generation", Integer, nullable=False, server_default="0"),
+    # which halves wait to fire: unknown (null) until the first value after arming
+    Column("up_armed", Boolean),
+    Column("down_armed", Boolean),
+    Column("armed_stream", String(64), nullable=False, server_default=""),  # bound to this stream ...
+    Column("armed_sequence", BigInteger, nullable=False, server_default="0"),  # ... after this sequence
+    Column("armed_at", BigInteger, nullable=False),
+    Column("armed_price", Float),
+    Column("dwell_since", BigInteger),
+    Column("peak", Float),
+    Column("anchor", Float),
+    Column("cooling_until", BigInteger),
+    Column("snoozed_until", BigInteger),
+    Column("expires_at", BigInteger),
+    Column("blind_since", BigInteger),
+    Column("last_fired_at", BigInteger),
+    Column("urgent", Boolean, nullable=False, server_default="0"),
+    Column("via", Text, nullable=False, server_default=""),
+    Column("created_at", BigInteger, nullable=False),
+    Column("deleted_at", BigInteger),
+    Index(None, "owner_id"),
+    Index(None, "state"),
+)
+
+alert_events = Table(
+    "alert_events",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("alert_id", ForeignKey("alerts.id"), nullable=False),
+    Column("at", BigInteger, nullable=False),  # wall time
+    Column("text", Text, nullable=False),  # in plain words: "snoozed until 14:00 by anna"
+    Index(None, "alert_id"),
+)
+
+triggers = Table(
+    "triggers",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("alert_id", ForeignKey("alerts.id"), nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("direction", String(4), nullable=False),
+    Column("level", Float, nullable=False),
+    Column("before_price", Float),
+    Column("before_time", BigInteger),
+    Column("price", Float, nullable=False),
+    Column("venue_time", BigInteger),
+    Column("received_at", BigInteger, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("nature", String(16), nullable=False),
+    Column("late", Boolean, nullable=False),
+    Column("stream", String(64), nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("ticked_at", BigInteger, nullable=False),  # wall time at which the tick entered the hub
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("alert_id", "generation"),
+)
+
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("key", String(128), nullable=False, unique=True),  # "alert:12:3:7": alert, generation, destination
+    Column("destination_id", ForeignKey("destinations.id"), nullable=False),
+    Column("alert_id", ForeignKey("alerts.id")),
+    Column("trigger_id", ForeignKey("triggers.id")),
+    Column("title", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("state", String(8), nullable=False),  # due, sent, dead
+    Column("due_at", BigInteger, nullable=False),  # wall time from which it may be sent
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("claimed_by", String(64), nullable=False, server_default=""),
+    Column("claimed_until", BigInteger, nullable=False, server_default="0"),
+    Column("message_id", String(64), nullable=False, server_default=""),  # what was sent together shares one
+    Column("receipt", Text, nullable=False, server_default=""),  # the platform's id of what was sent
+    Column("reason", Text, nullable=False, server_default=""),  # why it waits or was given up
+    Column("created_at", BigInteger, nullable=False),
+    Column("settled_at", BigInteger),  # when it was sent or given up
+    Index("ix_notifications_waiting", "destination_id", "id", sqlite_where=text("state = 'due'")),
+    Index(None, "alert_id"),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("holder", String(128), nullable=False),
+    Column("epoch", BigInteger, nullable=False),  # grows by one with each new holder
+    Column("until", BigInteger, nullable=False),
+)
+
+positions = Table(
+    "positions",
+    metadata,
+    Column("reader", String(64), primary_key=True),
+    Column("stream", String(64), nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("clock", BigInteger, nullable=False),
+)
+
+tries = Table(
+    "tries",
+    metadata,
+    Column("reader", String(64), primary_key=True),
+    Column("sequence", BigInteger, primary_key=True),
+    Column("count", Integer, nullable=False),
+)
+
+series = Table(
+    "series",
+    metadata,
+    Column("key", String(255), primary_key=True),
+    Column("value", Float, nullable=False),
+    Column("venue_time", BigInteger),
+    Column("received_at", BigInteger, nullable=False),
+    Column("source", Text, nullable=False),
+)
+
+facts = Table(
+    "facts",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("value", Text, nullable=False),
+)
