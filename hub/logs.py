@@ -106,6 +106,8 @@ PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\bx(?:ox[a-z]|app)-[\w-]{8,}"), MASK),
     (re.compile(r"\b[\w-]{23,28}\.[\w-]{6,7}\.[\w-]{27,}"), MASK),
     (re.compile(r"(hooks\.slack\.com/services/|/api/(?:v\d+/)?webhooks/)\S+"), rf"\1{MASK}"),
+    # a destination that was printed
+    (re.compile(r"\b(address=)(?:'[^']*'|\"[^\"]*\")"), rf"\1{MASK}"),
     # a push address (ntfy://topic, tgram://token/chat) is a secret as a whole
     (re.compile(rf"(?i)\b(?!{HARMLESS_SCHEME})([a-z][a-z0-9+.-]*://)[^\s\"']+"), rf"\1{MASK}"),
 )
