@@ -1,0 +1,250 @@
+"""The outbox: notifications on their way, one row per (alert, generation, destination), as functions of a connection.
+
+The engine writes rows in its trigger's transaction. A worker claims rows for the length of a lease; a claim whose
+lease has run out is anybody's. A mark applies only where the claim is still this worker's, so one that was paused
+and wakes up changes nothing; each mark returns how many rows it changed.
+
+Order holds per destination: a row is not claimed while an older one of its destination waits for its time or
+lies with another worker. Times are wall time. Depends on hub.ledger.tables and hub.model.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, cast
+
+import msgspec
+import sqlalchemy as sa
+
+from hub.ledger.tables import alerts, destinations, notifications, triggers
+from hub.model import Destination, Instrument, Nature, Notification, Trigger
+
+PER_DESTINATION = 100
+"""Rows of one destination claimed at once, so that a full one leaves room for the others."""
+
+Describe = Callable[[str], Instrument | None]
+
+
+class Due(msgspec.Struct, frozen=True, kw_only=True):
+    notification: Notification
+    destination: Destination
+    attempts: int
+    due_at: int
+
+
+# --------------------------------------------------------------------------------------------- claiming
+
+
+def claim(
+    connection: sa.Connection,
+    worker: str,
+    now: int,
+    lease_us: int,
+    limit: int,
+    describe: Describe,
+    *,
+    skip: Collection[int] = (),
+) -> list[Due]:
+    """Claims what is due, oldest first, at most PER_DESTINATION a destination and none for those in `skip`."""
+    row, older = notifications, notifications.alias("older")
+    blocked = (
+        sa.select(older.c.destination_id, sa.func.min(older.c.id).label("first"))
+        .where(_is_due(older), sa.or_(older.c.due_at > now, older.c.claimed_until >= now), ~_mine(older, worker, now))
+        .group_by(older.c.destination_id)
+        .subquery()
+    )
+    rank = sa.func.row_number().over(partition_by=row.c.destination_id, order_by=row.c.id)
+    ranked = (
+        sa.select(row.c.id, rank.label("rank"))
+        .join(destinations, destinations.c.id == row.c.destination_id)
+        .outerjoin(blocked, blocked.c.destination_id == row.c.destination_id)
+        .where(
+            _is_due(row),
+            row.c.due_at <= now,
+            row.c.claimed_until < now,
+            destinations.c.disabled == "",
+            row.c.destination_id.not_in(skip),
+            sa.or_(blocked.c.first.is_(None), row.c.id < blocked.c.first),
+        )
+        .subquery()
+    )
+    ids = connection.scalars(
+        sa.select(row.c.id)
+        .where(
+            row.c.id.in_(sa.select(ranked.c.id).where(ranked.c.rank <= PER_DESTINATION)),
+            row.c.claimed_until < now,
+            _is_due(row),
+        )
+        .order_by(row.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
+    if not ids:
+        return []
+    connection.execute(
+        notifications.update()
+        .where(notifications.c.id.in_(ids))
+        .values(claimed_by=worker, claimed_until=now + lease_us)
+    )
+    return load(connection, ids, describe)
+
+
+def load(connection: sa.Connection, ids: Sequence[int], describe: Describe) -> list[Due]:
+    """Rows with all that a bot needs to word them, oldest first."""
+    query = (
+        sa.select(
+            notifications,
+            *_prefixed(destinations, "destination"),
+            *_prefixed(triggers, "trigger"),
+            alerts.c.instrument.label("alert_instrument"),
+            alerts.c.note.label("alert_note"),
+        )
+        .join(destinations, destinations.c.id == notifications.c.destination_id)
+        .outerjoin(triggers, triggers.c.id == notifications.c.trigger_id)
+        .outerjoin(alerts, alerts.c.id == notifications.c.alert_id)
+        .where(notifications.c.id.in_(ids))
+        .order_by(notifications.c.id)
+    )
+    return [_due(row, describe) for row in connection.execute(query).mappings()]
+
+
+def next_due(connection: sa.Connection, worker: str, now: int, *, skip: Collection[int] = ()) -> int | None:
+    """The earliest time at which `claim` finds something; None while nothing waits."""
+    row = notifications
+    heads = (
+        sa.select(sa.func.min(row.c.id))
+        .join(destinations, destinations.c.id == row.c.destination_id)
+        .where(
+            _is_due(row),
+            destinations.c.disabled == "",
+            row.c.destination_id.not_in(skip),
+            ~_mine(row, worker, now),
+        )
+        .group_by(row.c.destination_id)
+    )
+    ready_at = sa.case((row.c.claimed_until >= row.c.due_at, row.c.claimed_until + 1), else_=row.c.due_at)
+    earliest: int | None = connection.scalar(sa.select(sa.func.min(ready_at)).where(row.c.id.in_(heads)))
+    return earliest
+
+
+def backlog(connection: sa.Connection, worker: str, now: int, among: Collection[int] | None = None) -> frozenset[int]:
+    """Destinations for which rows wait that are not this worker's; `among` those, or all."""
+    row = notifications
+    query = sa.select(row.c.destination_id).where(_is_due(row), ~_mine(row, worker, now)).distinct()
+    if among is not None:
+        query = query.where(row.c.destination_id.in_(among))
+    return frozenset(connection.scalars(query))
+
+
+def release(connection: sa.Connection, worker: str, ids: Sequence[int] | None = None) -> int:
+    """Puts claimed rows back as they were, unsent and uncounted; all of this worker's without `ids`."""
+    query = notifications.update().where(_is_due(notifications), notifications.c.claimed_by == worker)
+    if ids is not None:
+        query = query.where(notifications.c.id.in_(ids))
+    return connection.execute(query.values(claimed_by="", claimed_until=0)).rowcount
+
+
+def free_all(connection: sa.Connection, worker: str) -> int:
+    """Ends the claims of all other workers: only for who knows that none of them lives."""
+    return connection.execute(
+        notifications.update()
+        .where(_is_due(notifications), notifications.c.claimed_by != worker, notifications.c.claimed_by != "")
+        .values(claimed_by="", claimed_until=0)
+    ).rowcount
+
+
+# ---------------------------------------------------------------------------------------------- marking
+
+
+def mark_sent(
+    connection: sa.Connection, ids: Sequence[int], worker: str, message_id: str, receipt: str, now: int
+) -> int:
+    return _settle(connection, ids, worker, state="sent", message_id=message_id, receipt=receipt, settled_at=now)
+
+
+def give_up(connection: sa.Connection, ids: Sequence[int], worker: str, reason: str, now: int) -> int:
+    return _settle(connection, ids, worker, state="dead", reason=reason, settled_at=now)
+
+
+def postpone(connection: sa.Connection, ids: Sequence[int], worker: str, due_at: int, reason: str) -> int:
+    return _settle(connection, ids, worker, due_at=due_at, reason=reason)
+
+
+def disable(connection: sa.Connection, destination_id: int, why: str) -> int:
+    """Nothing is claimed for the destination from now on; what waits for it stays where it is."""
+    return connection.execute(
+        destinations.update().where(destinations.c.id == destination_id).values(disabled=why)
+    ).rowcount
+
+
+def _settle(connection: sa.Connection, ids: Sequence[int], worker: str, **values: object) -> int:
+    return connection.execute(
+        notifications.update()
+        .where(notifications.c.id.in_(ids), notifications.c.claimed_by == worker, _is_due(notifications))
+        .values(attempts=notifications.c.attempts + 1, claimed_by="", claimed_until=0, **values)
+    ).rowcount
+
+
+# ---------------------------------------------------------------------------------------------- looking
+
+
+def waiting(connection: sa.Connection) -> dict[str, int | None]:
+    """How many rows are in each state, and since when the oldest due one could have been sent."""
+    state = notifications.c.state
+    rows = connection.execute(sa.select(state, sa.func.count()).group_by(state))
+    counts: dict[str, int] = {row[0]: row[1] for row in rows}
+    oldest = connection.scalar(sa.select(sa.func.min(notifications.c.due_at)).where(_is_due(notifications)))
+    return {**{name: counts.get(name, 0) for name in ("due", "sent", "dead")}, "oldest_due_at": oldest}
+
+
+def _is_due(rows: Any) -> sa.ColumnElement[bool]:
+    """A literal, not a parameter: only so does SQLite use the partial index."""
+    return cast("sa.ColumnElement[bool]", rows.c.state == sa.literal_column("'due'"))
+
+
+def _mine(rows: Any, worker: str, now: int) -> sa.ColumnElement[bool]:
+    return sa.and_(rows.c.claimed_by == worker, rows.c.claimed_until >= now)
+
+
+def _prefixed(table: sa.Table, prefix: str) -> list[sa.Label[Any]]:
+    return [column.label(f"{prefix}__{column.name}") for column in table.c]
+
+
+def _due(row: sa.RowMapping, describe: Describe) -> Due:
+    instrument_id = row["alert_instrument"] or ""
+    instrument = describe(instrument_id) if instrument_id else None
+    trigger = _trigger(row)
+    return Due(
+        notification=Notification(
+            id=row["id"],
+            alert_id=row["alert_id"],
+            trigger=trigger,
+            instrument=instrument_id,
+            instrument_name=instrument.name if instrument else instrument_id,
+            currency=instrument.currency if instrument else "",
+            unit=instrument.unit if instrument else "",
+            decimals=instrument.decimals if instrument else 2,
+            title=row["title"],
+            text=row["text"],
+            note=row["alert_note"] or "",
+            nature=trigger.nature if trigger else Nature.LIVE,
+            created_at=row["created_at"],
+            ticked_at=row["trigger__ticked_at"] or row["created_at"],
+        ),
+        destination=Destination(
+            id=row["destination__id"],
+            owner_id=row["destination__owner_id"],
+            platform=row["destination__platform"],
+            address=row["destination__address"],
+            label=row["destination__label"],
+            disabled=row["destination__disabled"],
+        ),
+        attempts=row["attempts"],
+        due_at=row["due_at"],
+    )
+
+
+def _trigger(row: sa.RowMapping) -> Trigger | None:
+    if row["trigger__id"] is None:
+        return None
+    names = ("id", "alert_id", "generation", "direction", "level", "before_price", "before_time", "price",
+             "venue_time", "received_at", "source", "late", "sequence")  # fmt: skip
+    return Trigger(**{name: row[f"trigger__{name}"] for name in names}, nature=Nature(row["trigger__nature"]))

@@ -1,0 +1,68 @@
+"""What goes out of the hub: how the notifications of one message are worded, and which addresses may be called.
+
+Pure. `private` says whether an IP address lies on this machine or in a network behind it, also where it is wrapped
+in an IPv6 form that ends there. Depends on hub.model only.
+"""
+
+import hashlib
+import ipaddress
+from collections.abc import Sequence
+
+from hub.model import Destination, Message, Notification
+
+NAT64 = ipaddress.ip_network("64:ff9b::/96")
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def message(destination: Destination, notifications: Sequence[Notification]) -> Message:
+    """One message for all of them, in the order given. Its id follows from what is in it: the same notifications
+    sent again are the same message, so that a receiver can tell."""
+    title, text = worded(notifications)
+    return Message(
+        id=message_id(notifications),
+        platform=destination.platform,
+        address=destination.address,
+        title=title,
+        text=text,
+        notifications=tuple(notifications),
+    )
+
+
+def message_id(notifications: Sequence[Notification]) -> str:
+    """The times tell apart the equal numbers of two hubs."""
+    content = ",".join(f"{n.id}:{n.created_at}" for n in notifications)
+    return hashlib.sha256(content.encode()).hexdigest()[:32]
+
+
+def worded(notifications: Sequence[Notification]) -> tuple[str, str]:
+    """Title and text: one speaks for itself, several stand in blocks under their number."""
+    if len(notifications) == 1:
+        return notifications[0].title, _evidence(notifications[0])
+    blocks = (f"{n.title}\n{_evidence(n)}".rstrip() for n in notifications)
+    return f"{len(notifications)} alerts", "\n\n".join(blocks)
+
+
+def _evidence(notification: Notification) -> str:
+    if notification.note and notification.note not in notification.text:
+        return f"{notification.text}\n{notification.note}".lstrip()
+    return notification.text
+
+
+def private(address: str) -> bool:
+    """Whether a call to this IP address would stay on this machine or in its networks. What is no IP address is
+    not known to be public, so it counts as private."""
+    try:
+        ip: Address = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return True
+    ip = _inner(ip)
+    return not ip.is_global or ip.is_multicast
+
+
+def _inner(ip: Address) -> Address:
+    """The IPv4 address that a mapped, 6to4, Teredo or NAT64 address leads to."""
+    if isinstance(ip, ipaddress.IPv4Address):
+        return ip
+    if ip in NAT64:
+        return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    return ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else ip)
