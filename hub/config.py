@@ -277,9 +277,13 @@ class Reading:
             self.problems.append(Problem(self._line(key), ".".join(key), text))
 
     def _line(self, key: Key) -> int | None:
-        while key and key not in self.lines:
+        """Of the key itself, else of the first thing below it, else of what it stands in."""
+        while key:
+            below = [line for there, line in self.lines.items() if there[: len(key)] == key]
+            if below:
+                return self.lines.get(key, below[0])
             key = key[:-1]
-        return self.lines.get(key)
+        return None
 
     # the environment
 
@@ -403,7 +407,10 @@ class Reading:
             self.wrong(("bus", "sync"), f'{shown(bus.sync)} is neither "always" nor a time like "2m" or "500ms"')
         for url in (part.strip() for part in bus.url.split(",") if part.strip()):
             if not url.startswith(BUS_SCHEMES):
-                self.wrong(("bus", "url"), f'{shown(url)} is no NATS address; write it like "nats://host:4222"')
+                self.wrong(
+                    ("bus", "url"),
+                    f'{shown(url.rpartition("@")[2])} is no NATS address; write it like "nats://host:4222"',
+                )
             elif "@" in url:
                 self.wrong(
                     ("bus", "url"), "holds a password or token: write the address alone and set TOCSIN_BUS_TOKEN"
