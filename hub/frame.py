@@ -116,6 +116,17 @@ def empty(epoch: int = 0, number: int = 0, opened_at: int = 0, clock: int = 0) -
     )
 
 
+class Position(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a reader of the stream stands. All zero: it has read nothing. (epoch, number) is of the last frame it
+    took, `clock` the stream's clock there."""
+
+    stream: str = ""
+    sequence: int = 0
+    epoch: int = 0
+    number: int = 0
+    clock: int = 0
+
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Frame).decode
 _loose = msgspec.msgpack.Decoder().decode

@@ -1,0 +1,324 @@
+"""The composition root of a core: opens the edges, starts the services of the chosen roles, stops them in order.
+
+The nesting is the order of stopping: feeds, services, bus, stores. A service that fails is a bug and ends the core,
+which its supervisor starts again at its stored positions; what cannot go on at all is a GiveUp with the sentence why.
+"""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+import structlog
+
+from hub import __version__, child, load, logs, reader
+from hub import bus as names
+from hub.bus import Bus
+from hub.cache.memory import MemoryCache
+from hub.commands import Commands
+from hub.config import Config, FeedSection
+from hub.delivery import Delivery
+from hub.engine import Engine
+from hub.frame import NewerFrame, Position, lane
+from hub.history import History, HistoryFull, HistoryTooNew, open_history
+from hub.ingest import Day, FeedRun, Ingest, Start
+from hub.instruments import Catalogue, build_catalogue
+from hub.ledger import Ledger, LedgerFull, LedgerTooNew, alerts, leases, open_ledger
+from hub.ledger import tables as t
+from hub.model import MOVES, SECOND_US, Nature
+from hub.plugin import GiveUp, TryLater
+from hub.quotes import Quotes
+from hub.recorder import Recorder
+
+log = structlog.get_logger("app")
+LEASE_US = 10 * SECOND_US
+RENEW_EVERY_S = 3.0
+BUS_PATIENCE_S = 15.0
+Service = Callable[[], Awaitable[None]]
+Told = Callable[[], Any]
+
+
+def now_us() -> int:
+    return time.time_ns() // 1000
+
+
+async def main(_: Path) -> int:
+    """A core as a child of the supervisor, until it is told to stop."""
+    what = child.given()
+    stop = child.stop_event()
+    logs.setup(what.config.hub.log, what.config.hub.log_level, process=what.name)
+    try:
+        async with core(what.config, what.bus_url, what.bus_token) as running:
+            child.ready(what.run, what.name)
+            waiting = asyncio.ensure_future(stop.wait())
+            await asyncio.wait({waiting, running}, return_when=asyncio.FIRST_COMPLETED)
+            if running.done():
+                running.result()
+    except BaseExceptionGroup as group:
+        known = _known(group)
+        if known is None:
+            raise
+        raise GiveUp(str(known)) from group
+    except (LedgerTooNew, HistoryTooNew, LedgerFull, HistoryFull) as error:
+        raise GiveUp(str(error)) from error
+    except TryLater as error:
+        log.error("the core cannot start now", reason=error.reason)
+        return 1
+    return 0
+
+
+def _known(group: BaseExceptionGroup[BaseException]) -> BaseException | None:
+    """The one problem in a group for which starting again is no cure."""
+    found = group.subgroup((NewerFrame, GiveUp))
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]  # type: ignore[assignment]
+    return found
+
+
+@asynccontextmanager
+async def core(config: Config, bus_url: str, bus_token: str) -> AsyncIterator["asyncio.Future[None]"]:
+    """A running core. The future it yields ends with the first service that fails; leaving stops all, in order."""
+    config.folder.mkdir(parents=True, exist_ok=True)
+    async with AsyncExitStack() as edges:
+        history = await edges.enter_async_context(open_history(config))
+        ledger = await edges.enter_async_context(open_ledger(config))
+        bus = await edges.enter_async_context(
+            names.connect(bus_url, bus_token or None, "tocsin core", patience_s=BUS_PATIENCE_S)
+        )
+        services, told = await _services(config, bus, history, ledger, edges, bus_url, bus_token)
+        for tell in told:
+            await edges.enter_async_context(bus.serve(names.STATUS, partial(_answer_status, tell)))
+        running = asyncio.ensure_future(_run_all(services))
+        try:
+            yield running
+        finally:
+            running.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait({running})
+
+
+async def _run_all(services: list[tuple[str, Service]]) -> None:
+    async with asyncio.TaskGroup() as group:
+        for name, run in services:
+            group.create_task(_for_ever(name, run), name=name)
+
+
+async def _for_ever(name: str, run: Service) -> None:
+    """A service that returns has failed as much as one that raises."""
+    await run()
+    raise RuntimeError(f"the service {name} returned")
+
+
+async def _answer_status(tell: Told, _: bytes) -> bytes:
+    told = tell()
+    if isinstance(told, Awaitable):
+        told = await told
+    return msgspec.json.encode(told)
+
+
+async def _services(
+    config: Config, bus: Bus, history: History, ledger: Ledger, edges: AsyncExitStack, bus_url: str, bus_token: str
+) -> tuple[list[tuple[str, Service]], list[Told]]:
+    roles = set(config.hub.roles)
+    holder = f"{os.uname().nodename}-{os.getpid()}-{secrets.token_hex(4)}"
+    catalogue = build_catalogue(config.instruments, {symbol for feed in config.feeds for symbol in feed.symbols})
+    stream = await reader.ensure_streams(bus, lambda: secrets.token_hex(8), config.bus.max_mb * 800_000)
+    services: list[tuple[str, Service]] = []
+    started_at = now_us()
+    nature = await _nature(config, ledger) if "ingest" in roles else await _stored_nature(ledger)
+    told: list[Told] = [
+        lambda: {
+            "service": "hub",
+            "version": __version__,
+            "folder": str(config.folder),
+            "started_at": started_at,
+            "roles": sorted(roles),
+            "nature": nature,
+            "recording": nature == Nature.RECORDING.value,
+        }
+    ]
+
+    tail = reader.Tail(bus)
+    recorder: Recorder | None = None
+    if "record" in roles:
+        place = await history.position()
+        start = await reader.settle_start(
+            bus,
+            "recorder",
+            Position(stream=place.stream, sequence=place.sequence, epoch=place.epoch, number=place.number),
+            stream,
+        )
+        place = msgspec.structs.replace(
+            place, stream=start.stream, sequence=start.sequence, epoch=start.epoch, number=start.number
+        )
+        recorder = Recorder(bus, history, tail, place)
+        services.append(("recorder", recorder.run))
+        told.append(recorder.status)
+
+    delivery: Delivery | None = None
+    if "deliver" in roles:
+        delivery = Delivery(bus, ledger, catalogue, config.delivery, worker=holder, clock=now_us)
+        services.append(("delivery", delivery.run))
+        told.append(delivery.status)
+
+    if "alert" in roles:
+        epoch = await _lease(ledger, alerts.ENGINE, holder)
+        place_read = await ledger.read(alerts.position)
+        position = await reader.settle_start(bus, "engine", place_read, stream)
+        engine = Engine(
+            bus,
+            ledger,
+            catalogue,
+            tail,
+            position,
+            lease_epoch=epoch,
+            band_percent=config.alerts.band_percent,
+            late_after_s=config.alerts.late_after_s,
+            per_person=config.alerts.per_person,
+            deliverer=delivery,
+        )
+        await engine.load()
+        await edges.enter_async_context(bus.serve(names.ENGINE_ALERTS, engine.answer))
+        services.append(("engine", engine.run))
+        services.append(("engine lease", partial(_renew, ledger, alerts.ENGINE, epoch)))
+        told.append(engine.status)
+
+    if {"record", "alert"} & roles:
+        services.append(("tail", tail.run))
+
+    if "commands" in roles:
+        quotes = Quotes(bus, history, catalogue)
+        await quotes.start()
+        commands = Commands(
+            bus=bus,
+            ledger=ledger,
+            quotes=quotes,
+            catalogue=catalogue,
+            config=config,
+            modules=load.commands(),
+            counters=MemoryCache(),
+            clock=now_us,
+        )
+        services.append(("commands", commands.run))
+        told.append(commands.status)
+
+    if "ingest" in roles and config.feeds:
+        epoch = await _lease(ledger, "ingest", holder)
+        ingest = Ingest(
+            bus,
+            catalogue,
+            [_feed(feed, bus_url, bus_token) for feed in config.feeds if feed.enabled],
+            await _start_of_ingest(bus, history, catalogue, epoch),
+            prefer=config.prefer,
+            fresh_for_s={feed.name: feed.fresh_for_s for feed in config.feeds},
+            hold_file=config.folder / "run" / "hold",
+        )
+        services.append(("ingest", ingest.run))
+        services.append(("ingest lease", partial(_renew, ledger, "ingest", epoch)))
+        told.append(ingest.status)
+    return services, told
+
+
+def _feed(feed: FeedSection, bus_url: str, bus_token: str) -> FeedRun:
+    module = load.feed(feed.module)
+    raw = dict(feed.settings or {})
+    own_bus = {"bus_url": bus_url, "bus_token": bus_token, "subject": names.feed(feed.name)}
+    for name, value in own_bus.items():
+        if name in module.Settings.__struct_fields__:
+            raw.setdefault(name, value)
+    return FeedRun(feed.name, module, load.settings_of(module, raw), feed.symbols, feed.mute_after_s)
+
+
+async def _start_of_ingest(bus: Bus, history: History, catalogue: Catalogue, epoch: int) -> Start:
+    """What was accepted so far: what history has, and the frames that the recorder has not read yet."""
+    state = await reader.stream_state(bus)
+    place = await history.position()
+    marks = {source: dict(lanes) for source, lanes in (await history.marks()).items()}
+    prices = await history.last_ticks()
+    days: dict[str, Day] = {}
+    for name, tick in prices.items():
+        days[name] = Day(*await history.day(name, tick.venue_time or tick.received_at or 0))
+    clock = place.clock
+    after = place.sequence if place.stream == state.id and place.sequence <= state.last else state.first - 1
+    async for frame in reader.frames_between(bus, max(after, state.first - 1, 0), state.last):
+        clock = max(clock, frame.clock)
+        for refusal in frame.refused:
+            lanes = marks.setdefault(refusal.source, {})
+            lanes[refusal.lane] = max(lanes.get(refusal.lane, 0), refusal.number)
+        for tick in frame.ticks():
+            if tick.number is not None:
+                lanes = marks.setdefault(tick.source, {})
+                where = lane(tick.instrument, tick.kind)
+                lanes[where] = max(lanes.get(where, 0), tick.number)
+            if tick.verdict < MOVES and tick.price is not None:
+                prices[tick.instrument] = tick
+                day = days.setdefault(tick.instrument, Day(None, None))
+                day.see(tick.price, tick.venue_time or tick.received_at or 0)
+    return Start(epoch=epoch, last_sequence=state.last, marks=marks, prices=prices, days=days, clock=clock)
+
+
+# ------------------------------------------------------------------------------------------------- leases
+
+
+async def _lease(ledger: Ledger, name: str, holder: str) -> int:
+    """On SQLite the folder's lock keeps every other core out, so the lease is taken at once."""
+    at_once = True
+    while True:
+        epoch = await ledger.write(lambda c: leases.take(c, name, holder, now_us(), LEASE_US, at_once=at_once))
+        if epoch is not None:
+            return epoch
+        await asyncio.sleep(1)
+
+
+async def _renew(ledger: Ledger, name: str, epoch: int) -> None:
+    while True:
+        await asyncio.sleep(RENEW_EVERY_S)
+        with contextlib.suppress(LedgerFull):
+            await ledger.write(lambda c: leases.renew(c, name, epoch, now_us() + LEASE_US))
+
+
+# ------------------------------------------------------------------------------------------------- nature
+
+
+async def _stored_nature(ledger: Ledger) -> str:
+    return await ledger.read(_read_nature) or Nature.LIVE.value
+
+
+def _read_nature(connection: sa.Connection) -> str | None:
+    return connection.execute(sa.select(t.facts.c.value).where(t.facts.c.name == "nature")).scalar()
+
+
+async def _nature(config: Config, ledger: Ledger) -> str:
+    """A data folder holds real prices, a simulated market or recordings: never two of them, or old alerts of one
+    would ring on prices of the other."""
+    natures = {load.feed(feed.module).NATURE for feed in config.feeds if feed.enabled}
+    wanted = next((n for n in (Nature.RECORDING, Nature.SIMULATED) if n in natures), Nature.LIVE).value
+    if wanted != Nature.LIVE.value and len(natures) > 1:
+        raise GiveUp(
+            f"a {wanted} source cannot run beside others ({', '.join(sorted(natures))}):"
+            " give it a data folder and a configuration of its own"
+        )
+    if not natures:
+        return await _stored_nature(ledger)
+
+    def settle(connection: sa.Connection) -> str | None:
+        found = _read_nature(connection)
+        if found is None:
+            connection.execute(t.facts.insert().values(name="nature", value=wanted))
+        return found
+
+    found = await ledger.write(settle)
+    if found not in (None, wanted):
+        raise GiveUp(
+            f"the data folder {config.folder} holds {found} prices, and this hub would add {wanted} ones:"
+            " choose another folder with --data or [hub] data"
+        )
+    return wanted

@@ -1,0 +1,596 @@
+"""Ingest: supervises feeds and turns what they emit into the one ordered stream.
+
+`emit` normalises a tick, asks the arbiter, and appends it to the pending frame; while one publish is unacknowledged
+the next ticks wait together and go as the next frame. No timers, no batching delay. The pending list is bounded: full
+means that `emit` waits. Each publish names the stream's expected last sequence, so a publish repeated after a lost
+acknowledgement is stored once, and one by an ingest that was taken over is refused by the broker itself. Accepted
+means acknowledged by the stream. Also from here: a Quote on core NATS for whoever wants the newest only, and a
+heartbeat frame each second, which is the clock of all readers. Depends on hub.bus, hub.history (what was accepted
+last), hub.arbiter and hub.normalize.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import nats.errors
+import nats.js.errors
+import structlog
+
+from hub import bus as names
+from hub.arbiter import Desk, Happened
+from hub.bus import Bus
+from hub.frame import MAX_TICKS, Event, EventKind, Frame, Refusal, decode, empty, encode, lane
+from hub.model import MOVES, SECOND_US, Candle, Nature, Quote, Refused, Tick, Verdict
+from hub.normalize import price_of
+from hub.plugin import Catalogue, GiveUp, TryLater
+from hub.retry import backoff
+from hub.sessions import SESSIONS, hours_at
+
+log = structlog.get_logger("ingest")
+
+PENDING_FRAMES = 3
+YIELD_EVERY = 256
+"""A feed that never waits (a recording at full speed) lets the loop go on after so many ticks."""
+BEAT_S = 1.0
+QUOTES_EVERY_S = 0.1
+KEEP_FRAMES = 20_000
+"""Frames that stay in the stream below the slowest reader, for windows to be rebuilt from."""
+PURGE_EVERY_S = 30.0
+DAY_US = 86_400 * SECOND_US
+WRONG_LAST_SEQUENCE = 10071
+"""JetStream's error code for an expected last sequence that does not match (nats-server errors.json)."""
+
+
+class Fenced(Exception):
+    """Another ingest has published with a later lease; this one stops."""
+
+
+class FeedRun:
+    """A configured feed and what is told of it."""
+
+    def __init__(self, name: str, module: Any, settings: Any, symbols: Mapping[str, str], mute_after_s: float) -> None:
+        self.name = name
+        self.module = module
+        self.settings = settings
+        self.symbols = symbols
+        self.mute_after_s = mute_after_s
+        self.nature: Nature = module.NATURE
+        self.source: str = module.source(settings) if hasattr(module, "source") else name
+        self.state = "waiting"
+        self.reason = ""
+        self.ticks = 0
+        self.repeats = 0
+        self.refused: Counter[str] = Counter()
+        self.last_at: float | None = None  # monotonic
+        self.last_tick_at: int | None = None
+        self.restarts = 0
+        self.lines: int | None = None
+
+    def told(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "source": self.source,
+            "state": self.state,
+            "reason": self.reason,
+            "nature": self.nature.value,
+            "ticks": self.ticks,
+            "repeats": self.repeats,
+            "refused": dict(self.refused),
+            "last_tick_at": self.last_tick_at,
+            "restarts": self.restarts,
+            "lines": self.lines,
+        }
+
+
+class Day:
+    """The UTC day's figures of one instrument, for its Quote."""
+
+    __slots__ = ("close", "day", "high", "low", "open", "previous")
+
+    def __init__(self, today: Candle | None, before: Candle | None) -> None:
+        self.day = today.start // DAY_US if today else -1
+        self.open, self.high, self.low = (today.open, today.high, today.low) if today else (0.0, 0.0, 0.0)
+        self.close: float | None = today.close if today else None
+        self.previous = before.close if before else None
+
+    def see(self, price: float, at: int) -> None:
+        day = at // DAY_US
+        if day > self.day:
+            self.previous = self.close if self.close is not None else self.previous
+            self.day, self.open, self.high, self.low = day, price, price, price
+        elif price > self.high:
+            self.high = price
+        elif price < self.low:
+            self.low = price
+        self.close = price
+
+
+class Start(msgspec.Struct, kw_only=True):
+    """What ingest must know of the past: from history, and from the frames that history has not read yet."""
+
+    epoch: int
+    last_sequence: int
+    marks: dict[str, dict[str, int]]
+    prices: dict[str, Tick]
+    days: dict[str, Day]
+    clock: int = 0
+
+
+class Ingest:
+    """`run` until cancelled. `now_us` is the wall clock; a hub that plays a recording takes its stream clock from the
+    recording's own times (`recording=True`)."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        catalogue: Catalogue,
+        feeds: Sequence[FeedRun],
+        start: Start,
+        *,
+        prefer: Mapping[str, Sequence[str]],
+        fresh_for_s: Mapping[str, float],
+        hold_file: Path | None = None,
+        now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+        make_demo_hint: str = "`make demo` shows the hub on a simulated market meanwhile",
+    ) -> None:
+        self.bus = bus
+        self.catalogue = catalogue
+        self.feeds = feeds
+        self.epoch = start.epoch
+        self.now_us = now_us
+        self._hint = make_demo_hint
+        self._hold_file = hold_file
+        self._prefer = prefer
+        self._fresh_for_us = {name: round(seconds * SECOND_US) for name, seconds in fresh_for_s.items()}
+        self._marks = start.marks
+        self._start = start
+        self._desks: dict[str, Desk] = {}
+        self._days: dict[str, Day] = {}
+        self._natures: dict[str, Nature] = {}
+        self._recording = any(feed.nature is Nature.RECORDING for feed in feeds)
+        self.clock = start.clock
+        self._last_sequence = start.last_sequence
+        self._number = 0
+        self._pending: deque[Frame] = deque([empty()])
+        self._work = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._since_yield = 0
+        self._instrument_index: dict[str, int] = {}
+        self._source_index: dict[str, int] = {}
+        self._changed: dict[str, tuple[Tick, float, str]] = {}
+        self._latest: dict[str, tuple[Tick, float, str]] = {}
+        self._quotes_due = asyncio.Event()
+        self.frames = 0
+        self.ticks = 0
+        self.trouble = ""
+
+    # ------------------------------------------------------------------------------------------- services
+
+    async def run(self) -> None:
+        """Feeds, publisher, clock and quotes. On cancellation feeds stop first and what is pending still goes out."""
+        async with asyncio.TaskGroup() as services:
+            services.create_task(self._publish_for_ever())
+            services.create_task(self._publish_quotes())
+            services.create_task(self._purge_for_ever())
+            beat = services.create_task(self._beat_for_ever())
+            try:
+                async with asyncio.TaskGroup() as feeds:
+                    for feed in self.feeds:
+                        feeds.create_task(self._supervise(feed))
+                    feeds.create_task(beat_holder(beat))
+            except asyncio.CancelledError:
+                await self._drain()
+                raise
+
+    async def _drain(self) -> None:
+        for desk in self._desks.values():
+            self._let_go(desk, None)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(3):
+                while len(self._pending) > 1 or not _blank(self._pending[0]):
+                    await asyncio.sleep(0.01)
+
+    async def _supervise(self, feed: FeedRun) -> None:
+        """Runs a feed for ever: back-off with jitter after trouble, a watchdog for a socket that is mute."""
+        while self._hold_file is not None and self._hold_file.exists():
+            feed.state, feed.reason = "waiting", "held back until it is let go"
+            await asyncio.sleep(0.02)
+        attempt = 0
+        while True:
+            feed.state, ticks_before = "connecting", feed.ticks
+            retry_after_s: float | None = None
+            try:
+                lines = await self._run_once(feed)
+                if feed.nature is Nature.RECORDING or lines is not None:
+                    self._finish(feed, lines or 0)
+                    return
+                reason = "the source ended the connection"
+            except TryLater as error:
+                reason, retry_after_s = error.reason, error.retry_after_s
+            except GiveUp as error:
+                feed.state, feed.reason = "failed", error.reason
+                log.error("a feed cannot go on", feed=feed.name, reason=error.reason)
+                return
+            except Exception as error:
+                reason = f"a bug in the feed: {type(error).__name__}: {error}"
+                log.exception("a feed crashed", feed=feed.name)
+            attempt = 1 if feed.ticks > ticks_before else attempt + 1
+            delay_s = max(retry_after_s or 0.0, backoff(attempt, first_s=0.5, cap_s=60.0))
+            if reason != feed.reason:
+                hint = {"hint": self._hint} if "no network" in reason else {}
+                log.warning(
+                    "a feed is down; trying again", feed=feed.name, reason=reason, next_in_s=round(delay_s, 1), **hint
+                )
+            feed.state, feed.reason = "waiting", reason
+            feed.restarts += 1
+            await asyncio.sleep(delay_s)
+
+    async def _run_once(self, feed: FeedRun) -> int | None:
+        """One life of a feed; TryLater when it stays mute in open hours."""
+        feed.last_at = time.monotonic()
+        last = dict(self._marks.get(feed.source, {}))
+
+        async def emit(item: Tick | Refused) -> None:
+            self._accept(feed, item)
+            self._since_yield += 1
+            if self._since_yield >= YIELD_EVERY:
+                self._since_yield = 0
+                await asyncio.sleep(0)
+            if not self._room.is_set():
+                await self._room.wait()
+
+        running = asyncio.ensure_future(feed.module.run(feed.settings, feed.symbols, emit, last))
+        try:
+            while True:
+                done, _ = await asyncio.wait({running}, timeout=min(1.0, feed.mute_after_s / 4))
+                if done:
+                    result = running.result()
+                    return result if isinstance(result, int) else None
+                if not self._room.is_set() or not self._any_open(feed):
+                    feed.last_at = time.monotonic()
+                if time.monotonic() - feed.last_at > feed.mute_after_s:
+                    feed.state = "muted"
+                    raise TryLater(f"connected but mute for {feed.mute_after_s:g} s")
+        finally:
+            if not running.done():
+                running.cancel()
+                await asyncio.wait({running}, timeout=5)
+
+    def _any_open(self, feed: FeedRun) -> bool:
+        """Whether some instrument of the feed is in its session; one without symbols is always expected to speak."""
+        known = [desk for symbol in feed.symbols if (desk := self._desk(symbol)) is not None]
+        return not known or any(desk.open for desk in known)
+
+    def _finish(self, feed: FeedRun, lines: int) -> None:
+        for desk in self._desks.values():
+            self._let_go(desk, None)
+        feed.state, feed.reason, feed.lines = "finished", "", lines
+        self._event(Happened(EventKind.FINISHED, self.clock, feed.name, str(lines)), "")
+        log.info("a recording has ended", feed=feed.name, lines=lines)
+
+    # --------------------------------------------------------------------------------------------- intake
+
+    def _accept(self, feed: FeedRun, item: Tick | Refused) -> None:
+        now = self.now_us()
+        feed.last_at = time.monotonic()
+        if feed.state != "live":
+            if feed.reason:
+                log.info("a feed is back", feed=feed.name, after=feed.reason)
+            feed.state, feed.reason = "live", ""
+        if isinstance(item, Refused):
+            self._refuse(feed, feed.source, "", item.reason, item.number, item.sample)
+            return
+        source = item.source or feed.source
+        received_at = item.received_at
+        if received_at is None:
+            received_at = now if now > self.clock else self.clock
+        price = price_of(item, now if now > received_at else received_at)
+        name = lane(item.instrument, item.kind)
+        if isinstance(price, str):
+            self._refuse(
+                feed, source, name, price, item.number, f"{item.instrument} {item.price} {item.bid}/{item.ask}"
+            )
+            return
+        desk = self._desks.get(item.instrument) or self._desk(item.instrument)
+        if desk is None:
+            self._refuse(feed, source, name, "unknown instrument", item.number, item.instrument)
+            return
+        if item.number is not None and not self._is_new(feed, source, name, item.number):
+            return
+        if received_at > self.clock:
+            self.clock = received_at
+        if source not in self._natures:
+            self._natures[source] = feed.nature
+        feed.ticks += 1
+        feed.last_tick_at = now
+        judged = desk.judge((item, source, price, received_at), source, item.kind, price, item.venue_time, received_at)
+        for happened in judged.events:
+            self._event(happened, item.instrument)
+        if judged.released is not None:
+            self._append_released(judged.released)
+        if judged.verdict is not None:
+            self._append(item, source, price, received_at, judged.verdict, now)
+
+    def _is_new(self, feed: FeedRun, source: str, name: str, number: int) -> bool:
+        marks = self._marks.setdefault(source, {})
+        if number <= marks.get(name, -1):
+            feed.repeats += 1
+            return False
+        marks[name] = number
+        return True
+
+    def _refuse(self, feed: FeedRun, source: str, name: str, reason: str, number: int | None, sample: str) -> None:
+        if number is not None and not self._is_new(feed, source, name, number):
+            return
+        if not feed.refused[reason]:
+            log.warning("a feed sends what is refused", feed=feed.name, reason=reason, sample=sample[:120])
+        feed.refused[reason] += 1
+        refused = self._frame().refused
+        for i, old in enumerate(refused):
+            if old.source == source and old.lane == name and old.reason == reason:
+                refused[i] = Refusal(source, name, reason, old.count + 1, max(old.number, number or 0))
+                break
+        else:
+            refused.append(Refusal(source, name, reason, 1, number or 0))
+        self._work.set()
+
+    def _desk(self, instrument_id: str) -> Desk | None:
+        desk = self._desks.get(instrument_id)
+        if desk is not None:
+            return desk
+        instrument = self.catalogue.get(instrument_id)
+        if instrument is None:
+            return None
+        session = SESSIONS[instrument.session]
+
+        def hours(at: int) -> tuple[bool, int]:
+            found = hours_at(session, at)
+            return found.open, found.until_us if found.until_us is not None else 1 << 62
+
+        order = list(self._prefer.get(instrument_id, ())) or [feed.source for feed in self.feeds]
+        desk = Desk(instrument, order, self._fresh_for_us, hours)
+        if (seen := self._start.prices.get(instrument_id)) is not None and seen.price is not None:
+            desk.seed(seen.price, seen.received_at or 0)
+        self._desks[instrument_id] = desk
+        self._days[instrument_id] = self._start.days.get(instrument_id) or Day(None, None)
+        return desk
+
+    # -------------------------------------------------------------------------------------------- pending
+
+    def _frame(self) -> Frame:
+        frame = self._pending[-1]
+        if len(frame.price) >= MAX_TICKS:
+            frame = empty()
+            self._pending.append(frame)
+            self._instrument_index.clear()
+            self._source_index.clear()
+            if len(self._pending) > PENDING_FRAMES:
+                self._room.clear()
+        return frame
+
+    def _append(self, tick: Tick, source: str, price: float, received_at: int, verdict: Verdict, now: int) -> None:
+        frame = self._frame()
+        if not frame.opened_at:
+            frame.opened_at = now
+        instrument_at = self._instrument_index.get(tick.instrument)
+        if instrument_at is None:
+            instrument_at = self._instrument_index[tick.instrument] = len(frame.instruments)
+            frame.instruments.append(tick.instrument)
+        source_at = self._source_index.get(source)
+        if source_at is None:
+            source_at = self._source_index[source] = len(frame.sources)
+            frame.sources.append(source)
+            frame.natures.append(self._natures[source].value)
+        frame.instrument.append(instrument_at)
+        frame.source.append(source_at)
+        frame.kind.append(tick.kind)
+        frame.verdict.append(verdict)
+        frame.venue_time.append(tick.venue_time)
+        frame.received_at.append(received_at)
+        frame.price.append(price)
+        frame.bid.append(tick.bid)
+        frame.ask.append(tick.ask)
+        frame.volume.append(tick.volume)
+        frame.vendor_number.append(tick.number)
+        if verdict < MOVES:
+            self._days[tick.instrument].see(price, tick.venue_time or received_at)
+            self._changed[tick.instrument] = (tick, price, source)
+            if not self._quotes_due.is_set():
+                self._quotes_due.set()
+        if not self._work.is_set():
+            self._work.set()
+
+    def _append_released(self, released: tuple[Any, Verdict]) -> None:
+        (tick, source, price, received_at), verdict = released
+        self._append(tick, source, price, received_at, verdict, self.now_us())
+
+    def _let_go(self, desk: Desk, now: int | None) -> None:
+        if (released := desk.let_go(now)) is not None:
+            self._append_released(released)
+
+    def _event(self, happened: Happened, instrument: str) -> None:
+        frame = self._frame()
+        frame.events.append(
+            Event(len(frame.price), happened.kind, happened.time, instrument, happened.source, happened.text)
+        )
+        if instrument:
+            _log_event(happened, instrument)
+        self._work.set()
+
+    # ------------------------------------------------------------------------------------------ publishing
+
+    async def _publish_for_ever(self) -> None:
+        while True:
+            await self._work.wait()
+            frame = self._pending.popleft()
+            if not self._pending:
+                self._pending.append(empty())
+                self._instrument_index.clear()
+                self._source_index.clear()
+                self._work.clear()
+            self._number += 1
+            frame.epoch, frame.number, frame.clock = self.epoch, self._number, self.clock
+            frame.opened_at = frame.opened_at or self.now_us()
+            await self._publish(encode(frame))
+            self.frames += 1
+            self.ticks += len(frame)
+            if len(self._pending) <= PENDING_FRAMES:
+                self._room.set()
+
+    async def _publish(self, payload: bytes) -> None:
+        """Until the stream has it, once. Fenced when another ingest is at work."""
+        attempt = 0
+        while True:
+            try:
+                acknowledged = await self.bus.js.publish(
+                    names.TICKS_SUBJECT,
+                    payload,
+                    timeout=2.0,
+                    headers={"Nats-Expected-Last-Sequence": str(self._last_sequence)},
+                )
+                self._last_sequence = acknowledged.seq
+                break
+            except nats.js.errors.APIError as error:
+                if error.err_code == WRONG_LAST_SEQUENCE:
+                    if await self._already_there():
+                        break
+                    continue
+                trouble = f"the stream refuses frames: {error.description or error}"
+            except (nats.js.errors.NoStreamResponseError, nats.errors.NoRespondersError):
+                trouble = "the stream is gone"
+            except (nats.errors.Error, TimeoutError, OSError) as error:
+                trouble = f"the bus does not acknowledge ({type(error).__name__})"
+            if trouble != self.trouble:
+                log.warning("publishing waits; feeds are held back", reason=trouble)
+                self.trouble = trouble
+            attempt += 1
+            await asyncio.sleep(min(0.05 * 2**attempt, 1.0))
+        if self.trouble:
+            log.info("publishing goes on", after=self.trouble)
+            self.trouble = ""
+
+    async def _already_there(self) -> bool:
+        """After a refused sequence: True if the newest frame is the one at hand (its acknowledgement was lost)."""
+        try:
+            state = await self.bus.js.stream_info(names.TICKS)
+            self._last_sequence = state.state.last_seq
+            if not state.state.messages:
+                return False
+            message = await self.bus.js.get_msg(names.TICKS, self._last_sequence, direct=True)
+        except (nats.errors.Error, nats.js.errors.Error, TimeoutError):
+            await asyncio.sleep(0.1)
+            return False
+        newest = decode(message.data or b"")
+        if newest.epoch > self.epoch:
+            raise Fenced(f"an ingest with lease {newest.epoch} publishes now; this one had lease {self.epoch}")
+        return (newest.epoch, newest.number) == (self.epoch, self._number)
+
+    async def _beat_for_ever(self) -> None:
+        """The clock of all readers: one frame a second at least. In a recording its own time stands still between
+        ticks; everywhere else the wall clock moves it."""
+        while True:
+            await asyncio.sleep(BEAT_S)
+            if not self._recording:
+                self.clock = max(self.clock, self.now_us())
+                for name, desk in self._desks.items():
+                    for happened in desk.advance(self.clock):
+                        self._event(happened, name)
+                        self._quote_again(name)
+                    self._let_go(desk, self.clock)
+            self._work.set()
+
+    async def _purge_for_ever(self) -> None:
+        from hub.reader import slowest
+
+        while True:
+            await asyncio.sleep(PURGE_EVERY_S)
+            with contextlib.suppress(nats.errors.Error, nats.js.errors.Error, TimeoutError):
+                read = await slowest(self.bus)
+                if read is not None and read > KEEP_FRAMES:
+                    await self.bus.js.purge_stream(names.TICKS, seq=read - KEEP_FRAMES)
+
+    # --------------------------------------------------------------------------------------------- quotes
+
+    async def _publish_quotes(self) -> None:
+        """Newest only: what changed within a tenth of a second goes out as one."""
+        while True:
+            await self._quotes_due.wait()
+            self._quotes_due.clear()
+            changed, self._changed = self._changed, {}
+            for instrument, (tick, price, source) in changed.items():
+                quote = self._quote(instrument, tick, price, source)
+                with contextlib.suppress(nats.errors.Error):
+                    await self.bus.client.publish(names.quote(instrument), msgspec.json.encode(quote))
+            self._latest.update(changed)
+            await asyncio.sleep(QUOTES_EVERY_S)
+
+    def _quote(self, instrument: str, tick: Tick, price: float, source: str) -> Quote:
+        day, desk = self._days[instrument], self._desks[instrument]
+        at = tick.received_at or desk.last_at
+        return Quote(
+            instrument=instrument,
+            price=price,
+            bid=tick.bid,
+            ask=tick.ask,
+            time=tick.venue_time or at,
+            received_at=at,
+            source=source,
+            nature=self._natures[source],
+            open=day.open,
+            high=day.high,
+            low=day.low,
+            previous=day.previous,
+            market_open=desk.open,
+            stale_since=desk.stale_since,
+        )
+
+    def _quote_again(self, instrument: str) -> None:
+        """Its market opened, closed or went blind: viewers hear of it without a new price."""
+        seen = self._latest.get(instrument)
+        if seen is not None and instrument not in self._changed:
+            self._changed[instrument] = seen
+            self._quotes_due.set()
+
+    def status(self) -> dict[str, Any]:
+        return {
+            "service": "ingest",
+            "epoch": self.epoch,
+            "feeds": [feed.told() for feed in self.feeds],
+            "frames": self.frames,
+            "ticks": self.ticks,
+            "sequence": self._last_sequence,
+            "pending": sum(len(frame) for frame in self._pending),
+            "sources": {name: desk.speaker for name, desk in self._desks.items() if desk.speaker},
+            "stale": sorted(name for name, desk in self._desks.items() if desk.stale_since is not None),
+            "error": self.trouble,
+        }
+
+
+async def beat_holder(beat: "asyncio.Task[None]") -> None:
+    """Keeps the group of feeds open when every feed has ended: the clock goes on."""
+    await asyncio.wait({beat})
+
+
+def _blank(frame: Frame) -> bool:
+    return not (frame.price or frame.events or frame.refused)
+
+
+def _log_event(happened: Happened, instrument: str) -> None:
+    match happened.kind:
+        case EventKind.TAKEOVER if happened.text:
+            log.warning("another source speaks", instrument=instrument, source=happened.source, before=happened.text)
+        case EventKind.STALE:
+            log.warning("an instrument is blind", instrument=instrument)
+        case EventKind.FRESH:
+            log.info("an instrument is seen again", instrument=instrument)
+        case EventKind.OPENED | EventKind.CLOSED:
+            log.info("a market turned", instrument=instrument, state=happened.kind.name.lower())
+        case _:
+            log.debug("event", kind=happened.kind.name, instrument=instrument, source=happened.source)

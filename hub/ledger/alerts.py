@@ -1,0 +1,309 @@
+"""The engine's side of the ledger: alerts as it loads and changes them, what rang, and where it stands.
+
+Functions of a SQLAlchemy connection, all called by hub.engine, the only writer of live alert state. `commit` is
+the one that matters: states, triggers, outbox and position in the caller's one transaction.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+import sqlalchemy as sa
+
+from hub.frame import Position
+from hub.ledger import tables as t
+from hub.model import Alert, Destination, Nature, Notification, State, Trigger
+
+ENGINE = "engine"
+LIVE = (State.ARMED.value, State.FIRED.value, State.DWELLING.value)
+
+
+class AlertRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What the engine needs of an alert."""
+
+    id: int
+    owner_id: int
+    text: str
+    instrument: str
+    series: str
+    note: str
+    state: str
+    generation: int
+    up_armed: bool | None
+    down_armed: bool | None
+    armed_stream: str
+    armed_sequence: int
+    resume_state: str
+    snoozed_until: int | None
+
+
+class SeriesValue(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest value of a series, with what evidence needs of it."""
+
+    key: str
+    value: float
+    venue_time: int | None
+    received_at: int
+    source: str
+
+
+class Rang(msgspec.Struct, frozen=True, kw_only=True):
+    """One firing on its way into the ledger, already worded."""
+
+    alert_id: int
+    owner_id: int
+    generation: int
+    direction: Literal["up", "down"]
+    level: float
+    before_price: float | None
+    before_time: int | None
+    price: float
+    venue_time: int | None
+    received_at: int
+    source: str
+    nature: str
+    late: bool
+    sequence: int
+    ticked_at: int
+    instrument: str
+    title: str
+    text: str
+    note: str
+
+
+class StateChange(msgspec.Struct, frozen=True, kw_only=True):
+    id: int
+    state: str
+    generation: int
+    up_armed: bool | None
+    down_armed: bool | None
+    last_fired_at: int | None  # None: as it was
+    armed_price: float | None = None  # None: as it was
+
+
+class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
+    """A notification just committed, with its destination."""
+
+    notification: Notification
+    destination: Destination
+
+
+def load(connection: sa.Connection) -> list[AlertRow]:
+    """Every alert that the engine holds or may have to wake."""
+    columns = [t.alerts.c[name] for name in AlertRow.__struct_fields__]
+    rows = connection.execute(sa.select(*columns).where(t.alerts.c.state.in_([*LIVE, State.SNOOZED.value])))
+    return [AlertRow(**row._mapping) for row in rows]
+
+
+def load_series(connection: sa.Connection) -> dict[str, SeriesValue]:
+    return {row.key: SeriesValue(**row._mapping) for row in connection.execute(sa.select(t.series))}
+
+
+def position(connection: sa.Connection, reader: str = ENGINE) -> Position:
+    row = connection.execute(sa.select(t.positions).where(t.positions.c.reader == reader)).first()
+    if row is None:
+        return Position()
+    return Position(**{name: row._mapping[name] for name in Position.__struct_fields__})
+
+
+def save_position(connection: sa.Connection, place: Position, reader: str = ENGINE) -> None:
+    values = msgspec.structs.asdict(place)
+    if not connection.execute(t.positions.update().where(t.positions.c.reader == reader).values(values)).rowcount:
+        connection.execute(t.positions.insert().values(reader=reader, **values))
+
+
+def save_series(connection: sa.Connection, values: Iterable[SeriesValue]) -> None:
+    rows = [msgspec.structs.asdict(value) for value in values]
+    if not rows:
+        return
+    renamed = [{f"b_{name}": cell for name, cell in row.items()} for row in rows]
+    update = (
+        t.series.update()
+        .where(t.series.c.key == sa.bindparam("b_key"))
+        .values({name: sa.bindparam(f"b_{name}") for name in rows[0] if name != "key"})
+    )
+    if len(rows) == 1:
+        if not connection.execute(update, renamed[0]).rowcount:
+            connection.execute(t.series.insert(), rows)
+        return
+    known = set(connection.scalars(sa.select(t.series.c.key)))
+    if old := [row for row, plain in zip(renamed, rows, strict=True) if plain["key"] in known]:
+        connection.execute(update, old)
+    if new := [row for row in rows if row["key"] not in known]:
+        connection.execute(t.series.insert(), new)
+
+
+def save_states(connection: sa.Connection, changes: Sequence[StateChange]) -> None:
+    if not changes:
+        return
+    statement = (
+        t.alerts.update()
+        .where(t.alerts.c.id == sa.bindparam("b_id"))
+        .values(
+            state=sa.bindparam("b_state"),
+            generation=sa.bindparam("b_generation"),
+            up_armed=sa.bindparam("b_up_armed"),
+            down_armed=sa.bindparam("b_down_armed"),
+            last_fired_at=_or_as_it_was("last_fired_at"),
+            armed_price=_or_as_it_was("armed_price"),
+        )
+    )
+    connection.execute(
+        statement,
+        [{f"b_{name}": cell for name, cell in msgspec.structs.asdict(change).items()} for change in changes],
+    )
+
+
+def _or_as_it_was(name: str) -> sa.ColumnElement[Any]:
+    column = t.alerts.c[name]
+    return sa.func.coalesce(sa.bindparam(f"b_{name}", type_=column.type), column)
+
+
+def save_rang(
+    connection: sa.Connection, rang: Sequence[Rang], stream: str, now: int, worker: str, claimed_until: int
+) -> list[Outgoing]:
+    """Triggers and their notifications, one per enabled destination of the owner, claimed for `worker` at once if
+    there is one, so that no other commit stands between a trigger and its message."""
+    if not rang:
+        return []
+    inserted = connection.execute(
+        t.triggers.insert().returning(t.triggers.c.id, sort_by_parameter_order=True),
+        [_trigger_row(each, stream, now) for each in rang],
+    ).scalars()
+    places = destinations(connection, {each.owner_id for each in rang})
+    rows: list[dict[str, Any]] = []
+    what: list[tuple[Rang, int, Destination]] = []
+    for each, trigger_id in zip(rang, inserted, strict=True):
+        for place in places.get(each.owner_id, ()):
+            what.append((each, trigger_id, place))
+            rows.append(
+                {
+                    "key": f"alert:{each.alert_id}:{each.generation}:{place.id}",
+                    "destination_id": place.id,
+                    "alert_id": each.alert_id,
+                    "trigger_id": trigger_id,
+                    "title": each.title,
+                    "text": each.text,
+                    "state": "due",
+                    "due_at": now,
+                    "created_at": now,
+                    "claimed_by": worker,
+                    "claimed_until": claimed_until,
+                }
+            )
+    if not rows:
+        return []
+    ids = connection.execute(
+        t.notifications.insert().returning(t.notifications.c.id, sort_by_parameter_order=True), rows
+    ).scalars()
+    return [
+        Outgoing(notification=_notification(notification_id, *each[:2], now), destination=each[2])
+        for notification_id, each in zip(ids, what, strict=True)
+    ]
+
+
+def _trigger_row(each: Rang, stream: str, now: int) -> dict[str, Any]:
+    row = msgspec.structs.asdict(each)
+    for name in ("owner_id", "instrument", "title", "text", "note"):
+        del row[name]
+    return {**row, "stream": stream, "created_at": now}
+
+
+def _notification(notification_id: int, each: Rang, trigger_id: int, now: int) -> Notification:
+    return Notification(
+        id=notification_id,
+        alert_id=each.alert_id,
+        trigger=Trigger(
+            id=trigger_id,
+            alert_id=each.alert_id,
+            generation=each.generation,
+            direction=each.direction,
+            level=each.level,
+            before_price=each.before_price,
+            before_time=each.before_time,
+            price=each.price,
+            venue_time=each.venue_time,
+            received_at=each.received_at,
+            source=each.source,
+            nature=Nature(each.nature),
+            late=each.late,
+            sequence=each.sequence,
+        ),
+        instrument=each.instrument,
+        title=each.title,
+        text=each.text,
+        note=each.note,
+        nature=Nature(each.nature),
+        created_at=now,
+        ticked_at=each.ticked_at,
+    )
+
+
+def destinations(connection: sa.Connection, owner_ids: Iterable[int]) -> Mapping[int, list[Destination]]:
+    """The enabled destinations of each owner, the oldest first."""
+    found: dict[int, list[Destination]] = {}
+    query = (
+        sa.select(t.destinations)
+        .where(t.destinations.c.owner_id.in_(sorted(owner_ids)), t.destinations.c.disabled == "")
+        .order_by(t.destinations.c.id)
+    )
+    for row in connection.execute(query):
+        place = Destination(
+            id=row.id, owner_id=row.owner_id, platform=row.platform, address=row.address, label=row.label
+        )
+        found.setdefault(row.owner_id, []).append(place)
+    return found
+
+
+def find(connection: sa.Connection, alert_id: int) -> Alert | None:
+    row = connection.execute(sa.select(t.alerts).where(t.alerts.c.id == alert_id)).first()
+    return None if row is None else alert_of(row)
+
+
+def same(connection: sa.Connection, owner_id: int, text: str) -> Alert | None:
+    """The owner's unfinished alert of the very same words."""
+    row = connection.execute(
+        sa.select(t.alerts).where(
+            t.alerts.c.owner_id == owner_id,
+            t.alerts.c.text == text,
+            t.alerts.c.state.in_([*LIVE, State.SNOOZED.value]),
+        )
+    ).first()
+    return None if row is None else alert_of(row)
+
+
+def alert_of(row: Any) -> Alert:
+    values = row._mapping
+    return Alert(**{name: values[name] for name in Alert.__struct_fields__ if name != "state"}, state=State(row.state))
+
+
+def count_live(connection: sa.Connection, owner_id: int) -> int:
+    query = sa.select(sa.func.count()).where(
+        t.alerts.c.owner_id == owner_id, t.alerts.c.state.in_([*LIVE, State.SNOOZED.value])
+    )
+    return int(connection.execute(query).scalar_one())
+
+
+def insert(connection: sa.Connection, values: Mapping[str, Any]) -> int:
+    return int(connection.execute(t.alerts.insert().returning(t.alerts.c.id), values).scalar_one())
+
+
+def update(connection: sa.Connection, alert_id: int, values: Mapping[str, Any]) -> None:
+    connection.execute(t.alerts.update().where(t.alerts.c.id == alert_id).values(values))
+
+
+def tell(connection: sa.Connection, alert_id: int, now: int, text: str) -> None:
+    """A line of the alert's history, in plain words."""
+    connection.execute(t.alert_events.insert().values(alert_id=alert_id, at=now, text=text))
+
+
+def mark_try(connection: sa.Connection, sequence: int, reader: str = ENGINE) -> int:
+    """How often this frame has been tried, this time included."""
+    connection.execute(t.tries.delete().where(t.tries.c.reader == reader, t.tries.c.sequence < sequence))
+    where = (t.tries.c.reader == reader, t.tries.c.sequence == sequence)
+    before = connection.execute(sa.select(t.tries.c.count).where(*where)).scalar()
+    if before is None:
+        connection.execute(t.tries.insert().values(reader=reader, sequence=sequence, count=1))
+        return 1
+    connection.execute(t.tries.update().where(*where).values(count=before + 1))
+    return int(before) + 1

@@ -1,0 +1,43 @@
+"""Leases: one holder of a name at a time, and an epoch that grows with each new one.
+
+A holder asserts its epoch in every transaction, so one that was paused and wakes up can change nothing. Functions of
+a SQLAlchemy connection; times are wall times in microseconds.
+"""
+
+import sqlalchemy as sa
+
+from hub.ledger.tables import leases
+
+
+class LeaseLost(Exception):
+    """Somebody else holds the lease now; whoever gets this must stop at once."""
+
+
+def take(connection: sa.Connection, name: str, holder: str, now: int, for_us: int, *, at_once: bool) -> int | None:
+    """The new epoch; None while another holder's lease runs. `at_once` takes it from whoever had it: right only
+    where something else (the lock of the data folder) already keeps all others out."""
+    row = connection.execute(sa.select(leases).where(leases.c.name == name).with_for_update()).first()
+    if row is None:
+        connection.execute(leases.insert().values(name=name, holder=holder, epoch=1, until=now + for_us))
+        return 1
+    if row.holder != holder and row.until > now and not at_once:
+        return None
+    connection.execute(
+        leases.update().where(leases.c.name == name).values(holder=holder, epoch=row.epoch + 1, until=now + for_us)
+    )
+    return int(row.epoch) + 1
+
+
+def renew(connection: sa.Connection, name: str, epoch: int, until: int) -> None:
+    """LeaseLost if the epoch is no longer the current one."""
+    held = connection.execute(
+        leases.update().where(leases.c.name == name, leases.c.epoch == epoch).values(until=until)
+    ).rowcount
+    if not held:
+        raise LeaseLost(f"the lease {name!r} of epoch {epoch} was taken over")
+
+
+def assert_held(connection: sa.Connection, name: str, epoch: int) -> None:
+    found = connection.execute(sa.select(leases.c.epoch).where(leases.c.name == name)).scalar()
+    if found != epoch:
+        raise LeaseLost(f"the lease {name!r} of epoch {epoch} was taken over by epoch {found}")

@@ -1,0 +1,43 @@
+"""Vendor's words → a price or the reason why there is none. Pure.
+
+Zero, negative, infinite, NaN, absent, crossed or absurd values are never a price; each is refused with one of
+the fixed phrases below, under which it is counted.
+"""
+
+from hub.model import Kind, Tick
+
+ABSURD = 1e12
+EARLIEST_US = -5_000_000_000_000_000  # in 1811; older than any recording of prices
+AHEAD_US = 86_400_000_000
+"""A venue may stamp up to a day ahead of our clock; more is a broken time."""
+
+NO_PRICE = "no price"
+NOT_POSITIVE = "price not a positive number"
+ONE_SIDED = "quote without bid or ask"
+CROSSED = "bid above ask"
+BAD_VOLUME = "impossible volume"
+BAD_TIME = "impossible time"
+
+
+def price_of(tick: Tick, now: int) -> float | str:
+    """The tick's price (a quote's is its mid), or the phrase that says why it has none."""
+    if tick.kind == Kind.QUOTE:
+        bid, ask = tick.bid, tick.ask
+        if bid is None or ask is None:
+            return ONE_SIDED
+        if not (0.0 < bid < ABSURD and 0.0 < ask < ABSURD):
+            return NOT_POSITIVE
+        if bid > ask:
+            return CROSSED
+        price = (bid + ask) / 2
+    else:
+        if tick.price is None:
+            return NO_PRICE
+        price = tick.price
+        if not 0.0 < price < ABSURD:
+            return NOT_POSITIVE
+    if tick.volume is not None and not 0.0 <= tick.volume < 1e18:
+        return BAD_VOLUME
+    if tick.venue_time is not None and not EARLIEST_US < tick.venue_time < now + AHEAD_US:
+        return BAD_TIME
+    return price

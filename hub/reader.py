@@ -1,0 +1,315 @@
+"""Reading the stream TICKS: one tail a process, decoded once, shared by its readers.
+
+A reader (recorder, engine) owns its position: stream id, sequence, and the (epoch, number) of the last frame it
+took. It commits that with its effects and starts again behind it, so nothing is lost or taken twice by any death.
+There is no acknowledgement to the broker. In any doubt about the stream (made anew, came back shorter, rewritten)
+the tail reads from its first frame and (epoch, number) tells what is new; each such case is said aloud. A frame that
+cannot be decoded goes to the quarantine and is passed on as None, so that positions move past it; one of a newer
+version stops the reader. Depends on hub.bus and hub.frame.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+
+import msgspec
+import nats.errors
+import nats.js.errors
+import structlog
+from nats.aio.msg import Msg
+from nats.js import api
+
+from hub import bus as names
+from hub.bus import Bus
+from hub.frame import BadFrame, Frame, NewerFrame, Position, decode
+
+log = structlog.get_logger("reader")
+
+BATCH = 64
+"""Frames asked for, and frames a reader takes into one transaction, at most."""
+QUEUE = 2 * BATCH
+STATUS_WAIT_S = 5.0
+QUIET_S = 1.5
+"""So long without a frame, and the tail asks whether the stream has one that did not come."""
+
+
+class Read(msgspec.Struct, frozen=True):
+    """One message of the stream; `frame` is None where its bytes are no frame and lie in quarantine."""
+
+    sequence: int
+    frame: Frame | None
+
+
+class StreamState(msgspec.Struct, frozen=True):
+    id: str
+    first: int
+    last: int
+
+
+async def ensure_streams(bus: Bus, new_id: Callable[[], str], max_bytes: int) -> StreamState:
+    """Makes the streams where they are missing. The id lies in the stream's metadata and names its epoch."""
+    config = api.StreamConfig(
+        name=names.TICKS,
+        subjects=[names.TICKS_SUBJECT],
+        storage=api.StorageType.FILE,
+        retention=api.RetentionPolicy.LIMITS,
+        discard=api.DiscardPolicy.NEW,
+        max_bytes=max_bytes,
+        allow_direct=True,
+        metadata={"tocsin": new_id()},
+    )
+    with contextlib.suppress(nats.js.errors.BadRequestError):  # it is there, with another id
+        await bus.js.add_stream(config)
+    quarantine = api.StreamConfig(
+        name=names.QUARANTINE,
+        subjects=[names.QUARANTINE_SUBJECT],
+        storage=api.StorageType.FILE,
+        max_bytes=64_000_000,
+        duplicate_window=3600,
+    )
+    with contextlib.suppress(nats.js.errors.BadRequestError):
+        await bus.js.add_stream(quarantine)
+    return await stream_state(bus)
+
+
+async def stream_state(bus: Bus) -> StreamState:
+    info = await bus.js.stream_info(names.TICKS)
+    metadata = info.config.metadata or {}
+    return StreamState(metadata.get("tocsin", ""), info.state.first_seq, info.state.last_seq)
+
+
+async def settle_start(bus: Bus, reader: str, position: Position, state: StreamState) -> Position:
+    """The position to go on from, after holding the stored one against the stream as it is now."""
+    if position.stream != state.id:
+        if position.stream:
+            log.warning("the stream was made anew: reading it from its start", reader=reader, was=position.sequence)
+        return Position(stream=state.id, sequence=max(state.first - 1, 0))
+    from_start = Position(
+        stream=state.id, sequence=max(state.first - 1, 0), epoch=position.epoch, number=position.number
+    )
+    if state.last < position.sequence:
+        log.warning(
+            "the stream ends before the stored position: the broker lost its newest frames",
+            reader=reader,
+            stored=position.sequence,
+            ends=state.last,
+        )
+        return from_start
+    if state.first > position.sequence + 1:
+        log.error(
+            "frames were purged before they were read",
+            reader=reader,
+            first_lost=position.sequence + 1,
+            last_lost=state.first - 1,
+        )
+        return from_start
+    if position.sequence and position.sequence >= state.first:
+        found = await frame_at(bus, position.sequence)
+        if found is not None and (found.epoch, found.number) != (position.epoch, position.number):
+            log.warning("the stream was rewritten: reading it from its start", reader=reader)
+            return from_start
+    return position
+
+
+async def frame_at(bus: Bus, sequence: int) -> Frame | None:
+    """The frame stored under that sequence; None if there is none or it is no frame."""
+    try:
+        message = await bus.js.get_msg(names.TICKS, sequence, direct=True)
+        return decode(message.data or b"")
+    except (nats.js.errors.NotFoundError, BadFrame):
+        return None
+
+
+class Tail:
+    """Follows the stream from a sequence on and hands each frame to every reader's queue (bounded: the slowest
+    holds the others, and so the broker is asked for no more)."""
+
+    def __init__(self, bus: Bus) -> None:
+        self.bus = bus
+        self._queues: list[asyncio.Queue[Read]] = []
+        self._starts: list[int] = []
+        self.sequence = 0
+        self.quarantined = 0
+        self.nearest_last = 0  # the stream's last sequence as far as is known
+
+    def reader(self, after: int) -> asyncio.Queue[Read]:
+        """A queue of what comes after that sequence. Ask for all before `run`."""
+        queue: asyncio.Queue[Read] = asyncio.Queue(QUEUE)
+        self._queues.append(queue)
+        self._starts.append(after)
+        return queue
+
+    async def run(self) -> None:
+        """For ever. NewerFrame when the stream holds what this version cannot read."""
+        self.sequence = min(self._starts)
+        while True:
+            try:
+                await self._follow()
+            except (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError) as error:
+                log.info("the stream is out of reach", error=str(error) or type(error).__name__)
+                await asyncio.sleep(0.2)
+
+    async def _follow(self) -> None:
+        inbox = self.bus.client.new_inbox()
+        arrived: asyncio.Queue[Msg] = asyncio.Queue()  # holds at most one pull of BATCH messages
+        subscription = await self.bus.client.subscribe(inbox, cb=arrived.put)
+        consumer = await self.bus.js.add_consumer(
+            names.TICKS,
+            api.ConsumerConfig(
+                deliver_policy=api.DeliverPolicy.BY_START_SEQUENCE,
+                opt_start_seq=self.sequence + 1,
+                ack_policy=api.AckPolicy.NONE,
+                inactive_threshold=60,
+                mem_storage=True,
+                num_replicas=1,
+            ),
+        )
+        try:
+            while await self._pull(consumer.name, inbox, arrived):
+                pass
+        finally:
+            if not self.bus.client.is_closed:
+                with contextlib.suppress(nats.errors.Error):
+                    await subscription.unsubscribe()
+                with contextlib.suppress(nats.errors.Error, nats.js.errors.Error, TimeoutError):
+                    if self.bus.client.is_connected:
+                        await self.bus.js.delete_consumer(names.TICKS, consumer.name)
+
+    async def _pull(self, consumer: str, inbox: str, arrived: asyncio.Queue[Msg]) -> bool:
+        """One pull: up to BATCH frames, or as many as come in a while. False: a new consumer is needed."""
+        ask = {"batch": BATCH, "expires": int(STATUS_WAIT_S * 1e9)}
+        subject = f"$JS.API.CONSUMER.MSG.NEXT.{names.TICKS}.{consumer}"
+        await self.bus.client.publish(subject, msgspec.json.encode(ask), reply=inbox)
+        got = 0
+        waited_s = 0.0
+        while got < BATCH:
+            try:
+                message = await asyncio.wait_for(arrived.get(), QUIET_S) if arrived.empty() else arrived.get_nowait()
+            except TimeoutError:
+                waited_s += QUIET_S
+                if waited_s > STATUS_WAIT_S + 2 or (await stream_state(self.bus)).last > self.sequence:
+                    return False
+                continue
+            if message.headers and "Status" in message.headers and not message.reply:
+                return message.headers["Status"] == "408"  # the pull ran out; anything else: the consumer is gone
+            sequence = int(message.reply.split(".")[5])
+            if sequence <= self.sequence:
+                continue
+            if sequence != self.sequence + 1 and self.sequence:
+                if (await stream_state(self.bus)).first != sequence:
+                    return False  # a gap: read again from where we are
+                log.error("frames were purged before they were read", first_lost=self.sequence + 1, to=sequence - 1)
+            got += 1
+            await self._hand_out(Read(sequence, await self._decoded(sequence, message.data)))
+        return True
+
+    async def _decoded(self, sequence: int, payload: bytes) -> Frame | None:
+        try:
+            return decode(payload)
+        except NewerFrame:
+            raise
+        except BadFrame as error:
+            await self.quarantine(sequence, payload, str(error))
+            return None
+
+    async def quarantine(self, sequence: int, payload: bytes, reason: str) -> None:
+        """Sets a frame aside where a person can look at it."""
+        await self.bus.js.publish(
+            names.QUARANTINE_SUBJECT,
+            payload,
+            headers={"Nats-Msg-Id": f"{names.TICKS}-{sequence}", "Tocsin-Sequence": str(sequence), "Reason": reason},
+        )
+        self.quarantined += 1
+        log.error("a frame was set aside in quarantine", sequence=sequence, reason=reason, bytes=len(payload))
+
+    async def _hand_out(self, read: Read) -> None:
+        self.sequence = read.sequence
+        for queue, start in zip(self._queues, self._starts, strict=True):
+            if read.sequence > start:
+                await queue.put(read)
+
+
+Take = Callable[[Sequence[Read]], Awaitable[None]]
+Mark = Callable[[int], Awaitable[int]]
+
+
+class Batches:
+    """A reader's batches from its queue. A frame that kills its reader is found out: the first BATCH frames after a
+    start come one by one, each marked in the store before it is tried, and the third mark sets it aside."""
+
+    TRIES = 3
+
+    def __init__(self, tail: Tail, queue: asyncio.Queue[Read], mark: Mark) -> None:
+        self.tail = tail
+        self.queue = queue
+        self.mark = mark
+        self._careful = BATCH
+
+    async def next(self) -> list[Read]:
+        reads = [await self.queue.get()]
+        if self._careful > 0:
+            self._careful -= 1
+            return [await self._tried(reads[0])]
+        while len(reads) < BATCH and not self.queue.empty():
+            reads.append(self.queue.get_nowait())
+        return reads
+
+    async def _tried(self, read: Read) -> Read:
+        if read.frame is None or not (len(read.frame) or read.frame.events or read.frame.refused):
+            return read
+        if await self.mark(read.sequence) <= self.TRIES:
+            return read
+        message = await self.tail.bus.js.get_msg(names.TICKS, read.sequence, direct=True)
+        await self.tail.quarantine(read.sequence, message.data or b"", "its reader died over it three times")
+        return Read(read.sequence, None)
+
+
+async def report(bus: Bus, reader: str, sequence: int) -> None:
+    """Tells ingest how far a reader has committed, so that it can purge below the slowest."""
+    bucket = await _bucket(bus)
+    await bucket.put(reader, str(sequence).encode())
+
+
+async def report_quietly(bus: Bus, reader: str, sequence: int) -> None:
+    """The same where a bus that is away just means: later."""
+    with contextlib.suppress(nats.errors.Error, nats.js.errors.Error, TimeoutError):
+        await report(bus, reader, sequence)
+
+
+async def slowest(bus: Bus) -> int | None:
+    """The lowest reported position; None while no reader has reported."""
+    bucket = await _bucket(bus)
+    try:
+        keys = await bucket.keys()
+    except nats.js.errors.NoKeysError:
+        return None
+    positions: Mapping[str, int] = {key: int((await bucket.get(key)).value or b"0") for key in keys}
+    return min(positions.values())
+
+
+async def _bucket(bus: Bus) -> "nats.js.kv.KeyValue":  # type: ignore[name-defined]
+    try:
+        return await bus.js.key_value(names.READERS)
+    except nats.js.errors.NotFoundError:
+        return await bus.js.create_key_value(bucket=names.READERS, history=1)
+
+
+async def frames_between(bus: Bus, after: int, last: int) -> AsyncIterator[Frame]:
+    """What the stream holds behind `after` up to `last`, once; for a service that catches up before it starts."""
+    tail = Tail(bus)
+    queue = tail.reader(after)
+    following = asyncio.ensure_future(tail.run())
+    try:
+        sequence = after
+        while sequence < last:
+            getting = asyncio.ensure_future(queue.get())
+            await asyncio.wait({getting, following}, return_when=asyncio.FIRST_COMPLETED)
+            if following.done():
+                following.result()
+            read = getting.result()
+            sequence = read.sequence
+            if read.frame is not None:
+                yield read.frame
+    finally:
+        following.cancel()
+        await asyncio.wait({following})

@@ -1,0 +1,79 @@
+"""The recorder: frames → ticks and candles, with its position, exactly once.
+
+Each batch of frames and the position behind it are one transaction of the history. A disk that is full or a store
+that is away stops nothing else: the batch is tried again, said once, and the stream holds what comes meanwhile.
+Depends on hub.reader and hub.history.
+"""
+
+import asyncio
+import time
+from typing import Any
+
+import structlog
+
+from hub import reader
+from hub.bus import Bus
+from hub.frame import Frame
+from hub.history import History, HistoryFull, Position
+
+log = structlog.get_logger("recorder")
+RETRY_S = 2.0
+REPORT_EVERY_S = 2.0
+
+
+class Recorder:
+    def __init__(self, bus: Bus, history: History, tail: reader.Tail, position: Position) -> None:
+        self.bus = bus
+        self.history = history
+        self.tail = tail
+        self.position = position
+        self.trouble = ""
+        self._batches = reader.Batches(tail, tail.reader(position.sequence), history.trying)
+        self._reported_at = 0.0
+
+    async def run(self) -> None:
+        while True:
+            await self._record(await self._batches.next())
+            if time.monotonic() - self._reported_at > REPORT_EVERY_S:
+                self._reported_at = time.monotonic()
+                await reader.report_quietly(self.bus, "recorder", self.position.sequence)
+
+    async def _record(self, reads: list[reader.Read]) -> None:
+        """One transaction for the batch; a frame that came before (by epoch and number) only moves the sequence."""
+        fresh: list[Frame] = []
+        place = (self.position.epoch, self.position.number)
+        clock = self.position.clock
+        for read in reads:
+            if read.frame is not None and (read.frame.epoch, read.frame.number) > place:
+                place, clock = (read.frame.epoch, read.frame.number), max(clock, read.frame.clock)
+                fresh.append(read.frame)
+        after = Position(
+            stream=self.position.stream,
+            sequence=reads[-1].sequence,
+            epoch=place[0],
+            number=place[1],
+            clock=clock,
+            ticks=self.position.ticks,
+        )
+        while True:
+            try:
+                self.position = await self.history.append(fresh, after)
+                break
+            except HistoryFull as error:
+                if not self.trouble:
+                    log.error("ticks cannot be stored; they wait in the stream", reason=str(error))
+                self.trouble = str(error)
+                await asyncio.sleep(RETRY_S)
+        if self.trouble:
+            log.info("ticks are stored again", sequence=self.position.sequence)
+            self.trouble = ""
+
+    def status(self) -> dict[str, Any]:
+        return {
+            "service": "recorder",
+            "sequence": self.position.sequence,
+            "ticks": self.position.ticks,
+            "lag_frames": max(self.tail.sequence - self.position.sequence, 0),
+            "quarantined": self.tail.quarantined,
+            "error": self.trouble,
+        }

@@ -1,0 +1,295 @@
+"""`tocsin replay`: a recording through the whole real hub, in a data folder of its own, as a back-test and a proof.
+
+Broker, history, engine and delivery are the real ones, as children of a supervisor in this process. The feed is
+held back until the alerts stand, then let go; the end is reached when every tick is recorded, every frame is through
+the engine and no notification waits. A run that was killed goes on where it stopped when it is started again on the
+same folder: alerts that are there already are not made twice. The summary is read from the stores, not counted along.
+"""
+
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+import sqlalchemy as sa
+
+from hub import bus as names
+from hub import load
+from hub.bus import Bus
+from hub.config import BotSection, Config, DeliverySection, FeedSection, HubSection
+from hub.evidence import moment
+from hub.history import open_history
+from hub.instruments import CATALOGUE, build_catalogue
+from hub.ledger import open_ledger, people
+from hub.ledger import tables as t
+from hub.model import SECOND_US, Line, Reply, Who
+from hub.plugin import BadRequest, GiveUp
+from hub.rules.language import canonical, parse
+from hub.supervise import Supervisor
+
+WHO = Who(platform="replay", id="replay", name="replay")
+POLL_S = 0.05
+GIVE_UP_AFTER_HOURS = 0.25
+ROLES = ("ingest", "record", "alert", "deliver", "commands", "bots")
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What the command line asks for."""
+
+    file: Path
+    format: str
+    instrument: str
+    date: str = ""
+    speed: str = "max"
+    times: Literal["kept", "shifted"] = "kept"
+    alerts: Sequence[str] = ()
+    notify: Sequence[str] = ()
+    data: Path | None = None
+    as_json: bool = False
+
+
+async def main(asked: Asked) -> int:
+    """The exit code: 0 when everything was recorded and delivered, 1 when something was not."""
+    if not asked.file.is_file():
+        raise GiveUp(f"there is no file {asked.file}")
+    if asked.data is not None:
+        return await _replay(asked, asked.data.absolute())
+    with tempfile.TemporaryDirectory(prefix="tocsin-replay-") as folder:
+        return await _replay(asked, Path(folder))
+
+
+async def _replay(asked: Asked, folder: Path) -> int:
+    config = _config(asked, folder)
+    missing = await _prepare(asked, config)
+    hold = folder / "run" / "hold"
+    hold.parent.mkdir(parents=True, exist_ok=True)
+    hold.touch()
+    hub = Supervisor(config, roles=ROLES, log_to=folder / "replay.log")
+    await hub.start()
+    try:
+        async with names.connect(hub.bus_url, hub.bus_token or None, "tocsin replay") as bus:
+            for line in missing:
+                await _say(bus, f"alert {line}")
+            begun = time.monotonic()
+            hold.unlink()
+            feed = await _until_done(bus, hub, asked)
+            elapsed_s = time.monotonic() - begun
+    finally:
+        hold.unlink(missing_ok=True)
+        await hub.stop()
+    summary = await _summary(config, feed, elapsed_s)
+    _print(summary, asked, folder)
+    whole = summary["ticks_read"] == summary["ticks_recorded"] + sum(summary["refused"].values())
+    return 0 if whole and not summary["notifications_given_up"] else 1
+
+
+def _config(asked: Asked, folder: Path) -> Config:
+    speed = 0.0 if asked.speed == "max" else float(asked.speed.removesuffix("x"))
+    settings = {
+        "file": str(asked.file.absolute()),
+        "format": asked.format,
+        "instrument": asked.instrument,
+        "date": asked.date,
+        "speed": speed,
+        "times": asked.times,
+    }
+    bot = "push" if asked.notify else "console"
+    known = {instrument.id for instrument in CATALOGUE}
+    changes: dict[str, Any] = {"basis": "last" if _trades(asked.format) else "mid"}
+    if asked.instrument and asked.instrument not in known:
+        changes["name"] = asked.instrument
+    return Config(
+        hub=HubSection(data=str(folder), roles=ROLES),
+        delivery=DeliverySection(allow_private=True, give_up_after_hours=GIVE_UP_AFTER_HOURS),
+        instruments={asked.instrument: changes} if asked.instrument else {},
+        feeds=(
+            FeedSection(
+                name="replay",
+                module="replay",
+                symbols={asked.instrument: asked.instrument} if asked.instrument else {},
+                mute_after_s=86_400.0,
+                settings=settings,
+            ),
+        ),
+        bots=(
+            BotSection(name="push", module="push") if asked.notify else BotSection(name="console", module="console"),
+        ),
+        folder=folder,
+    )
+
+
+def _trades(recording: str) -> bool:
+    return "trade" in recording or recording == "binance-raw"
+
+
+async def _prepare(asked: Asked, config: Config) -> list[str]:
+    """Makes the person and the places to notify; the alert lines that are not in the ledger yet."""
+    load.settings_of(load.feed("replay"), config.feeds[0].settings)
+    catalogue = build_catalogue(config.instruments, {asked.instrument} if asked.instrument else set())
+    wanted = [canonical(parse(line, catalogue.find)) for line in asked.alerts]
+    now = time.time_ns() // 1000
+    async with open_ledger(config) as ledger:
+
+        def settle(connection: sa.Connection) -> set[str]:
+            user = people.user_of(connection, WHO, now)
+            if not asked.notify:
+                people.add_destination(connection, user.owner_id, "console", WHO.id, "console", now)
+            for url in asked.notify:
+                platform = "webhook" if urlsplit(url).scheme in ("http", "https") else "push"
+                label = people.label_of(platform, url)
+                people.add_destination(connection, user.owner_id, platform, url, label, now)
+            query = sa.select(t.alerts.c.text).where(
+                t.alerts.c.owner_id == user.owner_id, t.alerts.c.deleted_at.is_(None)
+            )
+            return set(connection.scalars(query))
+
+        there = await ledger.write(settle)
+    return [line for line in dict.fromkeys(wanted) if line not in there]
+
+
+async def _say(bus: Bus, text: str) -> Reply:
+    reply = await bus.request(names.LINE, Line(text=text, who=WHO), Reply, 10)
+    if not reply.ok:
+        raise BadRequest("\n".join((reply.title, *reply.lines)).strip())
+    return reply
+
+
+async def _until_done(bus: Bus, hub: Supervisor, asked: Asked) -> dict[str, Any]:
+    """Waits for feed, recorder, engine and delivery; what the feed says of itself at its end. A part that dies is
+    started again meanwhile and simply does not answer for a moment."""
+    async with _progress(asked) as show:
+        while True:
+            if hub.problem:
+                raise GiveUp(hub.problem)
+            told = await _status(bus)
+            ingest, recorder = told.get("ingest"), told.get("recorder")
+            engine, delivery = told.get("engine"), told.get("delivery")
+            if not (ingest and recorder and engine and delivery):
+                continue
+            feed: dict[str, Any] = ingest["feeds"][0]
+            if feed["state"] == "failed":
+                raise GiveUp(feed["reason"])
+            show(recorder["ticks"], engine["triggers"], delivery["due"], feed["reason"])
+            through = ingest["sequence"]
+            if (
+                feed["state"] == "finished"
+                and ingest["pending"] == 0
+                and recorder["sequence"] >= through
+                and engine["committed"] >= through
+                and delivery["due"] == 0
+            ):
+                return feed
+
+
+async def _status(bus: Bus) -> dict[str, dict[str, Any]]:
+    answers = [msgspec.json.decode(raw) for raw in await bus.scatter(names.STATUS, b"", POLL_S)]
+    return {answer["service"]: answer for answer in answers}
+
+
+@asynccontextmanager
+async def _progress(asked: Asked) -> AsyncIterator[Any]:
+    """A live line on a terminal, nothing elsewhere."""
+    if asked.as_json or not sys.stderr.isatty():
+        yield lambda *_: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("replaying") as line:
+
+        def show(ticks: int, triggers: int, due: int, reason: str) -> None:
+            waits = f", {due} notifications wait" if due else ""
+            line.update(f"{ticks:,} ticks recorded, {triggers:,} triggers{waits}{f' ({reason})' if reason else ''}")
+
+        yield show
+
+
+# ------------------------------------------------------------------------------------------------ summary
+
+
+async def _summary(config: Config, feed: dict[str, Any], elapsed_s: float) -> dict[str, Any]:
+    """From the stores, for this recording."""
+    async with open_history(config) as history, open_ledger(config) as ledger:
+        recorded = await history.tick_count(source=feed["source"])
+        refused = (await history.refusals()).get(feed["source"], {})
+        triggers = await ledger.read(_triggers)
+        sent, messages, given_up = await ledger.read(_sent)
+    return {
+        "ticks_read": feed["lines"],
+        "ticks_recorded": recorded,
+        "refused": dict(sorted(refused.items())),
+        "triggers": triggers,
+        "notifications_sent": sent,
+        "messages_sent": messages,
+        "notifications_given_up": given_up,
+        "elapsed_s": round(elapsed_s, 3),
+        "ticks_per_s": round(recorded / elapsed_s) if elapsed_s else 0,
+    }
+
+
+def _triggers(connection: sa.Connection) -> list[dict[str, Any]]:
+    query = (
+        sa.select(t.triggers, t.alerts.c.text)
+        .join(t.alerts, t.alerts.c.id == t.triggers.c.alert_id)
+        .order_by(t.triggers.c.sequence, t.triggers.c.id)
+    )
+    return [_trigger(row) for row in connection.execute(query)]
+
+
+def _trigger(row: Any) -> dict[str, Any]:
+    at = row.venue_time if row.venue_time is not None else row.received_at
+    before = None if row.before_price is None else {"price": row.before_price, "time_us": row.before_time}
+    return {
+        "alert": row.text,
+        "alert_id": row.alert_id,
+        "generation": row.generation,
+        "direction": row.direction,
+        "level": row.level,
+        "tick_before": before,
+        "tick": {"price": row.price, "time_us": at},
+        "venue_time": f"{moment(at).replace(' ', 'T')[:-4]}.{at % SECOND_US:06d}Z",
+        "source": row.source,
+        "late": bool(row.late),
+    }
+
+
+def _sent(connection: sa.Connection) -> tuple[int, int, int]:
+    n = t.notifications.c
+    sent = connection.execute(sa.select(sa.func.count()).where(n.state == "sent")).scalar_one()
+    messages = connection.execute(
+        sa.select(sa.func.count(sa.distinct(n.message_id))).where(n.state == "sent")
+    ).scalar_one()
+    dead = connection.execute(sa.select(sa.func.count()).where(n.state == "dead")).scalar_one()
+    return int(sent), int(messages), int(dead)
+
+
+def _print(summary: dict[str, Any], asked: Asked, folder: Path) -> None:
+    if asked.as_json:
+        sys.stdout.write(msgspec.json.encode(summary).decode() + "\n")
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    out = Console(highlight=False)
+    if summary["triggers"]:
+        table = Table("venue time (UTC)", "alert", "tick before", "tick that crossed", box=None, pad_edge=False)
+        for each in summary["triggers"]:
+            before = f"{each['tick_before']['price']:,.4f}" if each["tick_before"] else "-"
+            table.add_row(
+                each["venue_time"][:-4].replace("T", " "), each["alert"], before, f"{each['tick']['price']:,.4f}"
+            )
+        out.print(table)
+    refused = ", ".join(f"{count:,} {reason}" for reason, count in summary["refused"].items()) or "none"
+    out.print(f"ticks: {summary['ticks_read']:,} read, {summary['ticks_recorded']:,} recorded, refused: {refused}")
+    given_up = f", {summary['notifications_given_up']} given up" if summary["notifications_given_up"] else ""
+    out.print(
+        f"triggers: {len(summary['triggers']):,}; notifications: {summary['notifications_sent']:,} sent"
+        f" in {summary['messages_sent']:,} messages{given_up}"
+    )
+    out.print(f"{summary['elapsed_s']:.2f} s, {summary['ticks_per_s']:,} ticks/s")
+    if asked.data is not None:
+        out.print(f"ask it: tocsin ask --data {folder} alerts all")
