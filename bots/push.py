@@ -1,0 +1,291 @@
+"""Push: a phone or a service by its apprise URL, and plain webhooks.
+
+`push` sends through apprise, one thread a message, AT_ONCE of them and SEND_S each; what does not answer in time is
+left to end by itself. `webhook` posts JSON {"title", "text", "notifications"} with an Idempotency-Key.
+
+Promises: only SCHEMES, none of which touches this machine; nothing in a URL that names a file; no redirects; and no
+connection to a private, loopback or link-local address unless `allow_private`: the address that is connected to is
+the one that is checked, so a name that changes its mind after a check gains nothing. URLs are secrets: no reason,
+log line or error here holds one, only its scheme. Depends on hub.outgoing, aiohttp and (on first use) apprise.
+"""
+
+import asyncio
+import re
+import socket
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import aiohttp
+import msgspec
+
+from hub.load import missing_library
+from hub.model import Message
+from hub.outgoing import private
+from hub.plugin import GiveUp, Hub, TryLater
+
+PLATFORMS = ("push", "webhook")
+
+SEND_S = 15.0
+AT_ONCE = 16
+SAFE = """
+    bark barks bluesky bsky brevo bulksms chanify clickatell clicksend d7sms dingtalk discord feishu flock form forms
+    freemobile gchat goalert goalerts gotify gotifys groupme hassio hassios ifttt join json jsons kavenegar lametric
+    lametrics lark line mailersend mailgun mailto mailtos mastodon mastodons matrix matrixs misskey misskeys mmost
+    mmosts msg91 msgbird ncloud nclouds nctalk nctalks nexmo notica noticas notifiarr notifico ntfy ntfys onesignal
+    opsgenie pagerduty pagertree pbul plivo postmark pover prowl psafer psafers pushdeer pushdeers pushed pushme
+    pushplus pushy push resend revolt ringc rocket rockets ryver schan sendgrid serwersms seven signal signals signl4
+    simplepush sinch slack smseagle smseagles smtp2go sns sparkpost spush synology synologys telnyx tgram threema
+    toot toots twilio twist voipms vonage webex wecombot whatsapp wxpusher wxteams xml xmls zulip
+"""
+SCHEMES = frozenset(SAFE.split())
+"""Of apprise's: those that talk HTTP or SMTP to the service they name, and to nothing else."""
+FORBIDDEN_KEYS = frozenset(("template", "keyfile", "subfile", "attach", "attachment", "file", "path", "pgp", "pgpkey",
+                            "pgppub", "pgpprv", "retry", "wait", "redirect", "store", "cto", "rto"))  # fmt: skip
+"""Keys of an apprise URL that name files of this machine, or that lengthen or widen a send."""
+STATUS = re.compile(r"\berror\s*[=:]\s*(\d{3})\b")
+PRIVATE = "the address is private: allow_private under [delivery] in config.toml permits it"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    allow_private: bool = False  # targets on loopback and in private networks; [delivery] sets it for all bots
+    schemes: tuple[str, ...] = ()  # apprise schemes to accept beyond those that are known to be safe
+
+
+class PrivateAddress(OSError):
+    """A connection that was refused before it was begun."""
+
+
+class Push:
+    def __init__(self, settings: Settings, *, send_s: float = SEND_S) -> None:
+        self._settings = settings
+        self._send_s = send_s
+        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="push")
+        self._busy = asyncio.Semaphore(AT_ONCE)
+
+    async def run(self, hub: Hub) -> None:
+        """Nobody answers a push."""
+        await asyncio.Event().wait()
+
+    async def send(self, message: Message) -> str:
+        if message.platform == "webhook":
+            return await post(message, self._settings.allow_private, self._send_s)
+        return await self._push(message)
+
+    async def _push(self, message: Message) -> str:
+        """A thread that is still busy with a service that hangs keeps its place: the others wait, then try later."""
+        check(message.address, self._settings.schemes)
+        deadline = time.monotonic() + self._send_s
+        try:
+            await asyncio.wait_for(self._busy.acquire(), self._send_s)
+        except TimeoutError:
+            raise TryLater("too many services hang at once") from None
+        loop = asyncio.get_running_loop()
+        future = loop.run_in_executor(self._threads, notify, message, self._settings.allow_private)
+        future.add_done_callback(lambda done: self._free(done))
+        try:
+            done, _ = await asyncio.wait({future}, timeout=max(deadline - time.monotonic(), 0.1))
+        except asyncio.CancelledError:
+            future.cancel()
+            raise
+        if not done:
+            raise TryLater(f"{scheme_of(message.address)}: no answer within {self._send_s:g} s")
+        return future.result()
+
+    def _free(self, done: "asyncio.Future[str]") -> None:
+        self._busy.release()
+        if not done.cancelled():
+            done.exception()  # of one that was given up: looked at, so that asyncio does not complain
+
+
+def open_bot(settings: Settings) -> Push:
+    return Push(settings)
+
+
+# ------------------------------------------------------------------------------------------------- push
+
+
+def scheme_of(url: str) -> str:
+    scheme, separator, _ = url.partition("://")
+    return scheme.lower() if separator and re.fullmatch(r"[A-Za-z0-9+.-]{1,20}", scheme) else "(no scheme)"
+
+
+def check(url: str, more_schemes: tuple[str, ...] = ()) -> None:
+    """GiveUp for what is not to be sent to, before apprise sees it."""
+    scheme = scheme_of(url)
+    if scheme not in SCHEMES and scheme not in more_schemes:
+        raise GiveUp(f"the push scheme {scheme} is not one that this hub sends to")
+    for key, _ in parse_qsl(url.partition("?")[2], keep_blank_values=True):
+        if key.strip().lower() in FORBIDDEN_KEYS:
+            raise GiveUp(f"a push URL must not set {key.strip().lower()!r} ({scheme})")
+
+
+def notify(message: Message, allow_private: bool) -> str:
+    """One blocking send through apprise, in a thread of its own."""
+    try:
+        import apprise
+    except ImportError as error:
+        raise TryLater(missing_library(error)) from error
+    scheme = scheme_of(message.address)
+    asset = apprise.AppriseAsset(app_id="Tocsin", app_desc="Tocsin", async_mode=False, http_redirects=False)
+    service = apprise.Apprise(asset=asset)
+    if not service.add(message.address):
+        raise GiveUp(f"{scheme}: apprise does not understand this URL")
+    with guarded(allow_private) as refused:
+        result = service.notify(title=message.title, body=message.text or message.title, body_format="text")
+    if result:
+        return f"{scheme}: accepted"
+    if refused:
+        raise GiveUp(f"{scheme}: {PRIVATE}")
+    raise failure(scheme, [entry.message for one in result for attempt in one.attempts for entry in attempt.logs])
+
+
+def failure(scheme: str, told: list[str]) -> TryLater | GiveUp:
+    """apprise says only in its log what the service answered; of that text nothing but the status is kept, the rest
+    may hold topics and tokens."""
+    codes = [int(match[1]) for text in told for match in STATUS.finditer(text)]
+    if not codes:
+        return TryLater(f"{scheme}: no connection or no answer")
+    code = codes[-1]
+    if 400 <= code < 500 and code not in (408, 425, 429):
+        return GiveUp(f"{scheme}: the service answered {code}")
+    return TryLater(f"{scheme}: the service answered {code}")
+
+
+class guarded:  # lower case: it reads as the word of a with statement
+    """Refuses connections of this thread to private addresses. apprise gives no hold on its sockets, so this asks
+    the interpreter: its audit event names the very address of each connect. The list holds what was refused."""
+
+    _here = threading.local()
+    _installed = False
+
+    def __init__(self, allow_private: bool) -> None:
+        self._allow_private = allow_private
+        self._refused: list[str] = []
+
+    def __enter__(self) -> list[str]:
+        if not self._allow_private:
+            if not guarded._installed:
+                guarded._installed = True
+                sys.addaudithook(guarded._hook)
+            guarded._here.refused = self._refused
+        return self._refused
+
+    def __exit__(self, *_: object) -> None:
+        guarded._here.refused = None
+
+    @staticmethod
+    def _hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if event not in ("socket.connect", "socket.sendto"):
+            return
+        refused = getattr(guarded._here, "refused", None)
+        if refused is None:
+            return
+        address = arguments[1]
+        host = address[0] if isinstance(address, tuple) and address else ""
+        if private(str(host)):
+            refused.append(str(host))
+            raise PrivateAddress(PRIVATE)
+
+
+# ---------------------------------------------------------------------------------------------- webhook
+
+
+async def post(message: Message, allow_private: bool, limit_s: float = SEND_S) -> str:
+    """A connection of its own a message: targets are many and calls are few."""
+    scheme = urlsplit_scheme(message.address)
+    if scheme not in ("http", "https"):
+        raise GiveUp(f"a webhook is an http or https URL, not {scheme}")
+    body = msgspec.json.encode({"title": message.title, "text": message.text, "notifications": message.notifications})
+    headers = {
+        "Content-Type": "application/json; charset=utf-8",
+        "Idempotency-Key": message.id,
+        "User-Agent": "Tocsin",
+    }
+    connector = aiohttp.TCPConnector(
+        socket_factory=None if allow_private else _public_socket, force_close=True, use_dns_cache=False
+    )
+    timeout = aiohttp.ClientTimeout(total=limit_s)
+    try:
+        async with (
+            aiohttp.ClientSession(connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session,
+            session.post(message.address, data=body, headers=headers, allow_redirects=False) as response,
+        ):
+            return answered(response.status, response.headers.get("Retry-After"), time.time())
+    except TimeoutError as error:
+        raise TryLater(f"webhook: no answer within {limit_s:g} s") from error
+    except (aiohttp.InvalidURL, ValueError) as error:
+        raise GiveUp("webhook: the URL is not a valid one") from error
+    except (aiohttp.ClientError, OSError) as error:
+        if _refused(error):
+            raise GiveUp(f"webhook: {PRIVATE}") from error
+        raise TryLater(f"webhook: {_plainly(error)}") from error
+
+
+def answered(status: int, retry_after: str | None, now_s: float) -> str:
+    """What an HTTP status means for a webhook: the receipt, or TryLater, or GiveUp."""
+    if 200 <= status < 300:
+        return f"webhook: {status}"
+    if status in (408, 425, 429) or status >= 500:
+        raise TryLater(f"webhook: the server answered {status}", seconds_of(retry_after, now_s))
+    if 300 <= status < 400:
+        raise GiveUp(f"webhook: the server answered {status}, redirects are not followed: give the final URL")
+    raise GiveUp(f"webhook: the server answered {status}")
+
+
+def seconds_of(retry_after: str | None, now_s: float) -> float | None:
+    """Retry-After as seconds from now: a number, or an HTTP date (RFC 9110 §10.2.3). None for anything else."""
+    if retry_after is None:
+        return None
+    text = retry_after.strip()
+    if re.fullmatch(r"\d{1,9}", text, re.ASCII):
+        return float(text)
+    try:
+        return max(parsedate_to_datetime(text).timestamp() - now_s, 0.0)
+    except ValueError:
+        return None
+
+
+def urlsplit_scheme(url: str) -> str:
+    try:
+        return urlsplit(url).scheme.lower() or "(no scheme)"
+    except ValueError:
+        return "(no scheme)"
+
+
+def _public_socket(address: Any) -> socket.socket:
+    """The socket for an address that was resolved: made only where the address may be called."""
+    family, kind, protocol, _, target = address
+    if private(str(target[0])):
+        raise PrivateAddress(PRIVATE)
+    made = socket.socket(family, kind, protocol)
+    made.setblocking(False)
+    return made
+
+
+def _refused(error: BaseException) -> bool:
+    """Whether this, or what it was raised from, is our own refusal."""
+    seen: list[BaseException] = [error]
+    while seen:
+        one = seen.pop()
+        if isinstance(one, PrivateAddress):
+            return True
+        if isinstance(one, BaseExceptionGroup):
+            seen += one.exceptions
+        seen += [inner for inner in (one.__cause__, getattr(one, "os_error", None)) if inner is not None]
+    return PRIVATE in str(error)
+
+
+def _plainly(error: BaseException) -> str:
+    """The kind of trouble without host or path."""
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "the server's name cannot be resolved"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
+        return "no secure connection"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return "no connection"
+    return f"the connection broke ({type(error).__name__})"

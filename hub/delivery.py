@@ -1,0 +1,451 @@
+"""Delivery: what the engine committed to the outbox is handed to the bots, until it is sent or given up with a reason.
+
+`offer` takes rows that the engine claimed for this worker in its own commit, so nothing but one request stands
+between a trigger and its bell; the sweep (at start, on a nudge, on a timer) claims whatever else is due. One message
+a destination is in flight; what comes meanwhile waits together and goes as the next one, oldest first.
+
+Promises: at least once (a message is sent twice only if an answer was lost or we died before marking it, and a bot
+remembers what it sent); order per destination, also through failures: behind a message that waits for its time,
+nothing of that destination goes out. Bounded: MAX_HELD notifications in memory, PER_DESTINATION a destination, the
+rest stays in the table: an offer beyond that is put back unsent and comes round with the sweep. While the ledger is
+full, marks are tried again until it is not; that destination waits so long, and dying then repeats its message.
+
+On SQLite there is one core to a ledger, so at its start the claims of others belong to the dead and are freed at
+once. Elsewhere a claim ends with its lease. Depends on hub.bus, hub.ledger, hub.outgoing and hub.retry.
+"""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+import nats.errors
+import sqlalchemy as sa
+import structlog
+from nats.aio.msg import Msg
+
+from hub import bus as names
+from hub import outgoing
+from hub.bus import Bus
+from hub.config import DeliverySection
+from hub.ledger import Ledger, LedgerFull, outbox
+from hub.ledger.outbox import PER_DESTINATION, Due
+from hub.logs import Repeats
+from hub.model import SECOND_US, Destination, Receipt
+from hub.plugin import Catalogue, TryLater
+from hub.retry import Dead, backoff, decide
+
+log = structlog.get_logger("delivery")
+T = TypeVar("T")
+
+ANSWER_S = 20.0
+LEASE_US = 120 * SECOND_US
+MARGIN_US = 10 * SECOND_US
+"""A message is not begun when its claim could end before its answer and so much more."""
+A_MESSAGE = 50
+MAX_HELD = 5_000
+AT_ONCE = 32  # destinations that are sent to at the same time
+SWEEP_S = 5.0
+ENDING_S = 5.0
+CAP_S = 300.0  # longest back-off after a bot's answer
+ABSENT_CAP_S = 60.0  # and where none came
+LONGEST = 1_000  # characters of a reason or a receipt that are kept
+REMEMBERED = 10_000  # hand-over latencies
+
+
+def now_us() -> int:
+    return time.time_ns() // 1000
+
+
+class _Lane:
+    """One destination: what waits for it, oldest first. `spilled`: older rows than the next offer are in the
+    table, so offers go there too until a sweep has fetched them."""
+
+    def __init__(self, destination: Destination) -> None:
+        self.destination = destination
+        self.waiting: deque[Due] = deque()
+        self.spilled = False
+        self.busy = False
+        self.failing = False  # its failed message is being put back: nothing newer may be fetched before that is done
+        self.failed_at = 0  # of Delivery's count of failures
+
+
+class Delivery:
+    def __init__(
+        self,
+        bus: Bus,
+        ledger: Ledger,
+        catalogue: Catalogue,
+        config: DeliverySection,
+        worker: str,
+        *,
+        clock: Callable[[], int] = now_us,
+        answer_s: float = ANSWER_S,
+        lease_us: int = LEASE_US,
+    ) -> None:
+        self.worker = worker
+        self.lease_us = lease_us
+        self._bus = bus
+        self._ledger = ledger
+        self._catalogue = catalogue
+        self._config = config
+        self._clock = clock
+        self._answer_s = answer_s
+        self._lanes: dict[int, _Lane] = {}
+        self._until: dict[int, int] = {}  # every notification in memory → when its claim is as good as over
+        self._to_release: list[int] = []
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._nudge = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._failures = 0
+        self._crowded = False  # the last sweep left rows in the table for want of room
+        self._bug: BaseException | None = None
+        self._running = False
+        self._writes: list[tuple[Callable[[sa.Connection], Any], asyncio.Future[Any]]] = []
+        self._writing = False
+        self._troubles = Repeats(log)
+        self._counts: Counter[str] = Counter()
+        self._errors: dict[str, str] = {}
+        self._latencies_us: deque[int] = deque(maxlen=REMEMBERED)
+
+    # ------------------------------------------------------------------------------------------ taking
+
+    def offer(self, dues: Sequence[Due]) -> None:
+        """Takes rows that were committed as claimed by `worker` until then + `lease_us`, oldest first. Returns at
+        once; where nothing is in the way, the request leaves within the next turn of the loop."""
+        now = self._clock()
+        for due in dues:
+            lane = self._lane(due.destination)
+            if lane.spilled or len(lane.waiting) >= PER_DESTINATION or len(self._until) >= MAX_HELD:
+                self._spill(lane, [due])
+            else:
+                self._take(lane, due, min(now, due.due_at))
+        self._start_lanes(due.destination.id for due in dues)
+
+    def _lane(self, destination: Destination) -> _Lane:
+        lane = self._lanes.get(destination.id)
+        if lane is None:
+            lane = self._lanes[destination.id] = _Lane(destination)
+        lane.destination = destination
+        return lane
+
+    def _take(self, lane: _Lane, due: Due, claimed_at: int) -> None:
+        if due.notification.id not in self._until:
+            lane.waiting.append(due)
+            self._until[due.notification.id] = claimed_at + self.lease_us - MARGIN_US - int(self._answer_s * 1e6)
+
+    def _spill(self, lane: _Lane, dues: Iterable[Due] = ()) -> None:
+        """Back to the table, behind what is there: these, and all that waits in memory."""
+        lane.spilled = True
+        self._to_release += [due.notification.id for due in (*lane.waiting, *dues)]
+        for due in lane.waiting:
+            del self._until[due.notification.id]
+        lane.waiting.clear()
+        self._nudge.set()
+
+    # ---------------------------------------------------------------------------------------- sweeping
+
+    async def run(self) -> None:
+        """Until cancelled; then what is in flight is finished (ENDING_S at most) and every claim put back."""
+
+        async def nudged(_: Msg) -> None:
+            self._nudge.set()
+
+        subscription = await self._bus.client.subscribe(names.OUTBOX, cb=nudged)
+        try:
+            await self._begin()
+            while True:
+                wait_s = await self._sweep()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(wait_s):
+                        await self._nudge.wait()
+                self._nudge.clear()
+                if self._bug is not None:
+                    raise self._bug
+        finally:
+            self._running = False
+            if not self._bus.client.is_closed:
+                await subscription.unsubscribe()
+            await self._end()
+
+    async def _begin(self) -> None:
+        def look(connection: sa.Connection) -> frozenset[int]:
+            if connection.dialect.name == "sqlite":
+                outbox.free_all(connection, self.worker)
+            return outbox.backlog(connection, self.worker, self._clock())
+
+        behind = await self._write_patiently(look)
+        self._behind(behind)
+        self._running = True
+        self._start_lanes(list(self._lanes))
+
+    def _behind(self, destinations: frozenset[int]) -> None:
+        for destination_id in destinations:
+            lane = self._lanes.get(destination_id)
+            if lane is None:
+                unknown = Destination(id=destination_id, owner_id=0, platform="", address="", label="")
+                lane = self._lanes[destination_id] = _Lane(unknown)
+            self._spill(lane)
+
+    async def _sweep(self) -> float:
+        """Claims what is due and there is room for; the seconds until there can be more."""
+        now, failures = self._clock(), self._failures
+        full = frozenset(id for id, lane in self._lanes.items() if lane.failing or len(lane.waiting) >= PER_DESTINATION)
+        room = max(MAX_HELD - len(self._until), 0)
+        spilled = frozenset(id for id, lane in self._lanes.items() if lane.spilled)
+        released, self._to_release = self._to_release, []
+        self._crowded = bool(full) or not room
+
+        def look(connection: sa.Connection) -> tuple[int | None, frozenset[int]]:
+            behind = outbox.backlog(connection, self.worker, now, spilled) if spilled else frozenset()
+            return outbox.next_due(connection, self.worker, now, skip=full), behind
+
+        def fetch(connection: sa.Connection) -> tuple[list[Due], int | None, frozenset[int]]:
+            outbox.release(connection, self.worker, released)
+            dues = outbox.claim(connection, self.worker, now, self.lease_us, room, self._catalogue.get, skip=full)
+            return dues, *look(connection)
+
+        dues: list[Due] = []
+        next_due, behind = await self._ledger.read(look)
+        if released or (room and next_due is not None and next_due <= now):
+            dues, next_due, behind = await self._write_patiently(fetch)
+        for due in dues:
+            lane = self._lane(due.destination)
+            if lane.failed_at > failures:
+                self._spill(lane, [due])
+            else:
+                self._take(lane, due, now)
+        self._unspill(id for id in spilled - behind if self._lanes[id].failed_at <= failures)
+        self._start_lanes({due.destination.id for due in dues})
+        return SWEEP_S if next_due is None or not room else min(max((next_due - now) / SECOND_US, 0.0), SWEEP_S)
+
+    def _unspill(self, fetched: Iterable[int]) -> None:
+        """Their rows are all in memory now, unless an offer was turned away meanwhile."""
+        for destination_id in () if self._to_release else fetched:
+            lane = self._lanes[destination_id]
+            lane.spilled = False
+            if not lane.busy and not lane.waiting:
+                del self._lanes[destination_id]
+
+    # ----------------------------------------------------------------------------------------- sending
+
+    def _start_lanes(self, destination_ids: Iterable[int]) -> None:
+        if not self._running:
+            return
+        for destination_id in destination_ids:
+            lane = self._lanes.get(destination_id)
+            if lane is not None and lane.waiting and not lane.busy:
+                lane.busy = True
+                self._spawn(self._drain(lane))
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._bug = self._bug or task.exception()
+            self._nudge.set()
+
+    async def _drain(self, lane: _Lane) -> None:
+        """Message after message until nothing waits. A bug in here stops the service (see `run`)."""
+        while lane.waiting and self._running:
+            if self._config.group_for_ms:
+                await asyncio.sleep(self._config.group_for_ms / 1000)
+            async with self._slots:
+                batch = self._next_batch(lane)
+                if not batch:
+                    break
+                receipt, answered = await self._hand_over(lane.destination, batch)
+            await self._settle(lane, batch, receipt, answered)
+        lane.busy = False
+        if lane.spilled or self._crowded:
+            self._nudge.set()
+        if not lane.spilled and not lane.waiting:
+            self._lanes.pop(lane.destination.id, None)
+
+    def _next_batch(self, lane: _Lane) -> list[Due]:
+        """Nothing once a claim may be over: the rows go back, and are claimed anew if nobody else has them."""
+        now = self._clock()
+        if not self._running or not lane.waiting:
+            return []
+        if any(self._until[due.notification.id] < now for due in lane.waiting):
+            self._spill(lane)
+            return []
+        return [lane.waiting.popleft() for _ in range(min(len(lane.waiting), A_MESSAGE))]
+
+    async def _hand_over(self, destination: Destination, batch: Sequence[Due]) -> tuple[Receipt, bool]:
+        """The receipt, and whether it is the bot's own."""
+        message = outgoing.message(destination, [due.notification for due in batch])
+        now = self._clock()
+        self._latencies_us += [now - due.notification.ticked_at for due in batch if not due.attempts]
+        bot = f"the {destination.platform} bot"
+        try:
+            return await self._bus.request(names.send(destination.platform), message, Receipt, self._answer_s), True
+        except TryLater as error:
+            absent = isinstance(error.__cause__, nats.errors.NoRespondersError)
+            return Receipt(outcome="later", text=f"{bot} is not running" if absent else error.reason), False
+        except msgspec.MsgspecError as error:
+            return Receipt(outcome="later", text=f"{bot} answers what is no receipt: {error}"), False
+        except nats.errors.MaxPayloadError:
+            return Receipt(outcome="never", text="the message is larger than the bus carries"), False
+        except nats.errors.Error as error:
+            return Receipt(outcome="later", text=f"the bus failed: {error or type(error).__name__}"), False
+
+    # ----------------------------------------------------------------------------------------- marking
+
+    async def _settle(self, lane: _Lane, batch: Sequence[Due], receipt: Receipt, answered: bool) -> None:
+        if receipt.outcome == "sent":
+            await self._sent(lane.destination, batch, receipt.text)
+        else:
+            await self._not_sent(lane, batch, receipt, answered)
+        for due in batch:
+            self._until.pop(due.notification.id, None)
+
+    async def _sent(self, destination: Destination, batch: Sequence[Due], receipt: str) -> None:
+        ids = _ids(batch)
+        message_id = outgoing.message_id([due.notification for due in batch])
+        now = self._clock()
+        self._counts["sent"] += len(ids)
+        self._errors.pop(destination.platform, None)
+        self._troubles.over(str(destination.id), "a destination works again", **_named(destination))
+        await self._mark(
+            destination, ids, lambda c: outbox.mark_sent(c, ids, self.worker, message_id, receipt[:LONGEST], now)
+        )
+
+    async def _not_sent(self, lane: _Lane, batch: Sequence[Due], receipt: Receipt, answered: bool) -> None:
+        """Each notification by its own age: an old one that dies takes no younger one with it."""
+        now, chance = self._clock(), random.random()
+        later: list[Due] = []
+        dead: dict[str, list[Due]] = {}
+        after_s, reason = 0.0, ""
+        for due in batch:
+            verdict = decide(
+                receipt,
+                attempt=batch[0].attempts + 1,
+                age_s=(now - due.notification.created_at) / SECOND_US,
+                give_up_after_s=self._config.give_up_after_hours * 3600,
+                cap_s=CAP_S if answered else ABSENT_CAP_S,
+                random=lambda: chance,
+            )
+            reason = verdict.reason[:LONGEST]
+            if isinstance(verdict, Dead):
+                dead.setdefault(reason, []).append(due)
+            else:
+                later.append(due)
+                after_s = verdict.after_s
+        self._errors[lane.destination.platform] = reason
+        for why, dues in dead.items():
+            await self._give_up(lane.destination, _ids(dues), why, now)
+        if later:
+            await self._postpone(lane, _ids(later), reason, now + round(after_s * SECOND_US))
+
+    async def _give_up(self, destination: Destination, ids: list[int], reason: str, now: int) -> None:
+        self._counts["dead"] += len(ids)
+        log.error("notifications were given up", notifications=ids, reason=reason, **_named(destination))
+        await self._mark(destination, ids, lambda c: outbox.give_up(c, ids, self.worker, reason, now))
+
+    async def _postpone(self, lane: _Lane, ids: list[int], reason: str, due_at: int) -> None:
+        """The whole destination waits, so that nothing overtakes."""
+        self._counts["later"] += len(ids)
+        self._troubles.log(str(lane.destination.id), "a destination fails", reason=reason, **_named(lane.destination))
+        self._failures += 1
+        lane.failing, lane.failed_at = True, self._failures
+        self._spill(lane)
+        await self._mark(lane.destination, ids, lambda c: outbox.postpone(c, ids, self.worker, due_at, reason))
+        lane.failing = False
+        self._nudge.set()
+
+    async def _mark(self, destination: Destination, ids: Sequence[int], mark: Callable[[sa.Connection], int]) -> None:
+        changed = await self._write(mark)
+        if changed != len(ids):
+            log.warning(
+                "a claim was lost before its mark, so the message may be repeated",
+                notifications=list(ids), marked=changed, **_named(destination),
+            )  # fmt: skip
+
+    async def _write(self, fn: Callable[[sa.Connection], T]) -> T:
+        """Natural batching: what comes while a transaction runs goes together as the next one."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._writes.append((fn, future))
+        if not self._writing:
+            self._writing = True
+            self._spawn(self._write_all())
+        return await future
+
+    async def _write_all(self) -> None:
+        try:
+            while self._writes:
+                batch, self._writes = self._writes, []
+                results = await self._write_patiently(lambda c, batch=batch: [fn(c) for fn, _ in batch])  # type: ignore[misc]
+                for (_, future), result in zip(batch, results, strict=True):
+                    if not future.done():
+                        future.set_result(result)
+        finally:
+            self._writing = False
+
+    async def _write_patiently(self, fn: Callable[[sa.Connection], T]) -> T:
+        attempt = 0
+        while True:
+            try:
+                result = await self._ledger.write(fn)
+            except LedgerFull as error:
+                attempt += 1
+                self._troubles.log("ledger", "the ledger is full, marks wait", reason=str(error))
+                await asyncio.sleep(backoff(attempt, first_s=0.2, cap_s=5.0))
+            else:
+                self._troubles.over("ledger", "the ledger takes marks again")
+                return result
+
+    # ------------------------------------------------------------------------------------------ ending
+
+    async def _end(self) -> None:
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=ENDING_S)
+        for task in tuple(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        try:
+            await self._ledger.write(lambda c: outbox.release(c, self.worker))
+        except LedgerFull as error:
+            log.warning("claims were not put back, they end with their lease", reason=str(error))
+
+    # ----------------------------------------------------------------------------------------- telling
+
+    async def status(self) -> dict[str, object]:
+        """Rows by state, and since this start: notifications sent, postponed and given up."""
+        rows = await self._ledger.read(outbox.waiting)
+        return {
+            "service": "delivery",
+            **rows,
+            "later": self._counts["later"],
+            "since_start": {name: self._counts[name] for name in ("sent", "later", "dead")},
+            "held": len(self._until),
+            "latency_ms": latency_ms(self._latencies_us),
+            "errors": dict(self._errors),
+        }
+
+
+def latency_ms(latencies_us: Iterable[int]) -> dict[str, float]:
+    """Median and tail of tick → hand-over; empty before the first."""
+    ordered = sorted(latencies_us)
+    if not ordered:
+        return {}
+    last = len(ordered) - 1
+    return {f"p{share}": ordered[round(last * share / 100)] / 1000 for share in (50, 95, 99)}
+
+
+def _ids(dues: Iterable[Due]) -> list[int]:
+    return [due.notification.id for due in dues]
+
+
+def _named(destination: Destination) -> dict[str, object]:
+    """What may be logged of a destination: never its address."""
+    return {"destination": destination.id, "platform": destination.platform, "label": destination.label}
