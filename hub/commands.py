@@ -1,0 +1,410 @@
+"""A line of text → authorised, limited, run → Reply. Whatever a person can do comes through here.
+
+`line` on the bus takes a Line from any bot, page or terminal; each command module also answers by itself on
+`command.<name>`, and a name that no module here has may be answered by another process, in any language.
+Promises: every line gets a Reply; what a person got wrong is explained, a command that fails is logged, counted
+and told, and stops nothing else; nothing is changed without the engine having said so. Commands is also the
+Context of the modules. Depends on the bus, the ledger, and what `app` hands it: quotes, catalogue, counters.
+"""
+
+import asyncio
+import getpass
+import re
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from difflib import get_close_matches
+from math import ceil
+from typing import Any, Protocol
+
+import msgspec
+import nats.errors
+import structlog
+
+from hub import bus as subjects
+from hub import wording
+from hub.bus import Bus
+from hub.config import Config
+from hub.ledger import Ledger, people
+from hub.ledger import alerts_view as view
+from hub.model import (
+    SECOND_US,
+    Alert,
+    AlertAnswer,
+    AlertChange,
+    Armed,
+    Destination,
+    Line,
+    Quote,
+    Reply,
+    Request,
+    Role,
+    User,
+)
+from hub.plugin import AlertView, BadRequest, Catalogue, Command, TryLater
+from hub.rules.language import band_of, parse
+
+QUEUE = "commands"
+LONGEST_LINE = 500
+COMMAND_TIMEOUT_S = 10.0
+ENGINE_TIMEOUT_S = 10.0
+STATUS_WAIT_S = 0.25
+SAID_AT = 0.8
+"""The share of a limit at which it is said."""
+
+RANKS = (Role.GUEST, Role.MEMBER, Role.ADMIN, Role.OPERATOR)
+NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+CONDITION = re.compile(r"[<>]|\b(?:crosses|above|below|over|under)\b", re.IGNORECASE)
+FIRE_NOW = re.compile(r"\s+now\s*$", re.IGNORECASE)
+
+log = structlog.get_logger("commands")
+
+
+class Quotes(Protocol):
+    """The newest quotes. See hub.quotes."""
+
+    def get(self, instrument_id: str) -> Quote | None: ...
+    def all(self) -> Sequence[Quote]: ...
+
+
+class Counters(Protocol):
+    """What limits count with. See hub.cache."""
+
+    async def add(self, key: str, amount: int, ttl_s: float) -> int: ...
+
+
+class Routed(msgspec.Struct, frozen=True):
+    name: str
+    arguments: str
+
+
+def route(text: str, names: Sequence[str], is_instrument: Callable[[str], bool]) -> Routed:
+    """Which command a line means. A line that begins with no command is an alert if it holds a condition, a
+    price if its first word is an instrument, and else a command of somebody else's. Pure."""
+    line = text.strip()
+    if len(line) > LONGEST_LINE:
+        raise BadRequest(f"that line has {len(line)} characters; {LONGEST_LINE} is the most that is read")
+    first, _, arguments = line.partition(" ")
+    word = first.lstrip("/$").partition("@")[0].lower()
+    if not word:
+        raise BadRequest("that line is empty: help says what can be asked")
+    if word in names:
+        return Routed(word, arguments.strip())
+    plain = line.lstrip("/$")
+    if CONDITION.search(plain):
+        return Routed("alert", plain)
+    if is_instrument(first.lstrip("/$").strip(",")) or is_instrument(plain):
+        return Routed("price", plain)
+    return Routed(word, arguments.strip())
+
+
+def may(role: Role, module: Command) -> bool:
+    """Whether a role may run a command. A module says the least that it needs in ROLE; the default is member."""
+    return RANKS.index(role) >= RANKS.index(Role(getattr(module, "ROLE", Role.MEMBER)))
+
+
+def refused(text: str) -> Reply:
+    return Reply(ok=False, lines=tuple(text.splitlines()) or ("that was refused",))
+
+
+class Commands:
+    def __init__(
+        self,
+        *,
+        bus: Bus,
+        ledger: Ledger,
+        quotes: Quotes,
+        catalogue: Catalogue,
+        config: Config,
+        modules: Sequence[Command],
+        counters: Counters,
+        clock: Callable[[], int],
+    ) -> None:
+        self.bus = bus
+        self.ledger = ledger
+        self.catalogue = catalogue
+        self.config = config
+        self.now = clock
+        self.decimals_of: Callable[[str], int] = self._decimals_of
+        self.lines = 0
+        self.refused = 0
+        self.failed: Counter[str] = Counter()
+        self._quotes = quotes
+        self._counters = counters
+        self._modules = {module.NAME: module for module in sorted(modules, key=lambda module: module.NAME)}
+
+    # ------------------------------------------------------------------------------------------ service
+
+    async def run(self) -> None:
+        """Serves until it is cancelled."""
+        async with self.serving():
+            await asyncio.get_running_loop().create_future()
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for module in self._modules.values():
+                subject = subjects.command(module.NAME)
+                await stack.enter_async_context(self.bus.serve(subject, self._serve_command(module), QUEUE))
+            await stack.enter_async_context(self.bus.serve(subjects.STATUS, self._serve_status))
+            await stack.enter_async_context(self.bus.serve(subjects.LINE, self._serve_line, QUEUE))
+            yield
+
+    async def _serve_line(self, payload: bytes) -> bytes:
+        try:
+            line = msgspec.json.decode(payload, type=Line)
+        except msgspec.MsgspecError as error:
+            self.refused += 1
+            log.warning("a line was refused", reason=str(error))
+            return msgspec.json.encode(refused(f"that is not a line for the hub: {error}"))
+        return msgspec.json.encode(await self.answer(line))
+
+    def _serve_command(self, module: Command) -> Callable[[bytes], Awaitable[bytes]]:
+        async def serve(payload: bytes) -> bytes:
+            try:
+                request = msgspec.json.decode(payload, type=Request)
+            except msgspec.MsgspecError as error:
+                log.warning("a request was refused", command=module.NAME, reason=str(error))
+                return msgspec.json.encode(refused(f"that is not a request for {module.NAME}: {error}"))
+            return msgspec.json.encode(await self._run(module, request))
+
+        return serve
+
+    async def _serve_status(self, _: bytes) -> bytes:
+        told = {"service": "commands", "lines": self.lines, "refused": self.refused, "failed": dict(self.failed)}
+        return msgspec.json.encode(told)
+
+    # --------------------------------------------------------------------------------------------- lines
+
+    async def answer(self, line: Line) -> Reply:
+        """The reply to one line; never raises."""
+        self.lines += 1
+        try:
+            routed = route(line.text, list(self._modules), self._is_instrument)
+            user = await self._user(line)
+            self._authorise(user, routed.name)
+            warning = await self._limit(user)
+            request = Request(name=routed.name, arguments=routed.arguments, user=user, who=line.who)
+            reply = await self._ask(request)
+            warnings = [warning, await self._alert_limit(user) if reply.ok and routed.name == "alert" else ""]
+            return msgspec.structs.replace(reply, lines=(*reply.lines, *filter(None, warnings)))
+        except BadRequest as error:
+            self.refused += 1
+            return refused(error.text)
+        except Exception:
+            self.failed["line"] += 1
+            log.exception("a line failed", platform=line.who.platform)
+            return refused("that failed inside the hub: it was logged")
+
+    async def _user(self, line: Line) -> User:
+        found = await self.ledger.read(lambda connection: people.find_user(connection, line.who))
+        if found:
+            return found
+        return await self.ledger.write(
+            lambda connection: people.user_of(
+                connection,
+                line.who,
+                self.now(),
+                time_zone=self.config.hub.time_zone,
+                local_name=_account(),
+            )
+        )
+
+    def _authorise(self, user: User, name: str) -> None:
+        module = self._modules.get(name)
+        if not (may(user.role, module) if module else user.role != Role.GUEST):
+            raise BadRequest(f"{name} is not for the role {user.role}: ask the operator of this hub")
+
+    async def _limit(self, user: User) -> str:
+        """A warning once 80 % of the minute's lines are used, and at the last; BadRequest above."""
+        most, now = self.config.alerts.lines_per_minute, self.now()
+        if most <= 0:
+            return ""
+        minute = now // wording.MINUTE_US
+        used = await self._counters.add(f"lines:{user.id}:{minute}", 1, 120)
+        left_s = ceil(((minute + 1) * wording.MINUTE_US - now) / SECOND_US)
+        if used > most:
+            raise BadRequest(f"{most} lines a minute are answered; ask again in {left_s} s")
+        if used in (ceil(most * SAID_AT), most):
+            return f"({used} of the {most} lines that are answered in a minute; it starts anew in {left_s} s)"
+        return ""
+
+    async def _alert_limit(self, user: User) -> str:
+        """A warning from 80 % of a person's alerts on; the engine holds the limit itself."""
+        most = self.config.alerts.per_person
+        count = await self.ledger.read(lambda connection: view.unfinished(connection, user.owner_id))
+        return f"({count} of the {most} alerts that one person can have)" if count >= most * SAID_AT else ""
+
+    async def _ask(self, request: Request) -> Reply:
+        """Over the bus, so that a command may live in any process."""
+        if not NAME.fullmatch(request.name):
+            raise BadRequest(self._unknown(request.name))
+        subject = subjects.command(request.name)
+        try:
+            return await self.bus.request(subject, request, Reply, COMMAND_TIMEOUT_S + 1)
+        except TryLater as error:
+            if not isinstance(error.__cause__, nats.errors.NoRespondersError):
+                raise BadRequest(f"{request.name} does not answer now ({error.reason}); try again") from error
+            if request.name in self._modules:
+                raise BadRequest(f"{request.name} is not served now; try again") from error
+            raise BadRequest(self._unknown(request.name)) from error
+        except msgspec.MsgspecError as error:
+            self.failed[request.name] += 1
+            log.error("a command's answer could not be read", command=request.name, reason=str(error))
+            raise BadRequest(f"{request.name} answered what is not a reply: it was logged") from error
+
+    async def _run(self, module: Command, request: Request) -> Reply:
+        """One module's reply; what it raises ends here."""
+        try:
+            async with asyncio.timeout(COMMAND_TIMEOUT_S) as limit:
+                return await module.run(self, request)
+        except BadRequest as error:
+            self.refused += 1
+            return refused(error.text)
+        except TimeoutError:
+            self.failed[module.NAME] += 1
+            if not limit.expired():
+                log.exception("a command failed", command=module.NAME)
+                return refused(f"{module.NAME} failed: it was logged")
+            log.error("a command took too long", command=module.NAME, limit_s=COMMAND_TIMEOUT_S)
+            return refused(f"{module.NAME} took longer than {COMMAND_TIMEOUT_S:g} s and was stopped")
+        except Exception:
+            self.failed[module.NAME] += 1
+            log.exception("a command failed", command=module.NAME)
+            return refused(f"{module.NAME} failed: it was logged")
+
+    def _is_instrument(self, word: str) -> bool:
+        try:
+            self.catalogue.find(word)
+        except BadRequest:
+            return False
+        return True
+
+    def _unknown(self, name: str) -> str:
+        close = get_close_matches(name, list(self._modules), n=1, cutoff=0.6)
+        if close:
+            return f'there is no command "{name}": did you mean {close[0]}?'
+        try:
+            self.catalogue.find(name)
+        except BadRequest as error:
+            return f'there is no command "{name}", and as an instrument: {error.text}\nhelp says what can be asked'
+        return f'there is no command "{name}": help says what can be asked'
+
+    # ------------------------------------------------------------------------------- context of a command
+
+    def _decimals_of(self, instrument_id: str) -> int:
+        instrument = self.catalogue.get(instrument_id)
+        return instrument.decimals if instrument else 2
+
+    def commands(self) -> Sequence[Command]:
+        return list(self._modules.values())
+
+    async def quote(self, instrument_id: str) -> Quote | None:
+        return self._quotes.get(instrument_id)
+
+    async def quotes(self) -> Sequence[Quote]:
+        return list(self._quotes.all())
+
+    async def destinations(self, request: Request) -> Sequence[Destination]:
+        return await self.ledger.read(lambda connection: people.destinations_of(connection, request.user.owner_id))
+
+    async def alerts(self, request: Request, *, finished: bool = False) -> Sequence[AlertView]:
+        stored = await self.ledger.read(
+            lambda connection: view.alerts_of(connection, request.user.owner_id, finished=finished)
+        )
+        return [self._view(each, request.user) for each in stored]
+
+    async def alert(self, request: Request, alert_id: int) -> AlertView:
+        owner_id, zone, now = request.user.owner_id, request.user.time_zone, self.now()
+
+        def read(connection: Any) -> AlertView | None:
+            stored = view.alert_of(connection, owner_id, alert_id)
+            if stored is None:
+                return None
+            return msgspec.structs.replace(
+                self._view(stored, request.user),
+                deliveries=view.deliveries_of(connection, alert_id, zone, now),
+                history=view.history_of(connection, alert_id, zone, now),
+            )
+
+        found = await self.ledger.read(read)
+        if found is None:
+            raise BadRequest(f"you have no alert {alert_id}: alerts lists those that you have")
+        return found
+
+    async def create_alert(self, request: Request, line: str) -> Armed:
+        """`line` in the alert language; a last word "now" asks to ring at once where it holds already."""
+        condition, fire_now = FIRE_NOW.subn("", line)
+        return await self._change(request, "create", line=condition.strip(), fire_now=bool(fire_now))
+
+    async def snooze(self, request: Request, alert_id: int, until: int | None) -> Alert:
+        if until is None:
+            return (await self._change(request, "wake", alert_id=alert_id)).alert
+        return (await self._change(request, "snooze", alert_id=alert_id, until=until)).alert
+
+    async def delete(self, request: Request, alert_id: int, *, undo: bool = False) -> Alert:
+        return (await self._change(request, "restore" if undo else "delete", alert_id=alert_id)).alert
+
+    async def status(self) -> Mapping[str, Any]:
+        """By service name; where several answer to one name, a list. `children` is what the supervisor wrote."""
+        told: dict[str, Any] = {}
+        for answer in await self.bus.scatter(subjects.STATUS, b"", STATUS_WAIT_S):
+            try:
+                said = msgspec.json.decode(answer, type=dict[str, Any])
+            except msgspec.MsgspecError:
+                log.warning("a service's status could not be read", length=len(answer))
+                continue
+            name = str(said.get("service", "unnamed"))
+            if name not in told:
+                told[name] = said
+            elif isinstance(told[name], list):
+                told[name].append(said)
+            else:
+                told[name] = [told[name], said]
+        children = await asyncio.to_thread(self._children)
+        return {**told, "children": children} if children else told
+
+    async def _change(self, request: Request, action: Any, **details: Any) -> Armed:
+        """What the engine says of it. A timeout leaves it open whether the change was made."""
+        user = request.user
+        change = AlertChange(action=action, owner_id=user.owner_id, user_id=user.id, user_name=user.name, **details)
+        try:
+            answer = await self.bus.request(subjects.ENGINE_ALERTS, change, AlertAnswer, ENGINE_TIMEOUT_S - 1)
+        except TryLater as error:
+            if isinstance(error.__cause__, nats.errors.NoRespondersError):
+                raise BadRequest("the alert engine does not answer now, nothing was changed; try again") from error
+            raise BadRequest(
+                f"the alert engine did not answer ({error.reason}): alerts shows whether it was changed"
+            ) from error
+        if answer.armed is None:
+            raise BadRequest(answer.error or "the alert engine gave no answer, nothing was changed; try again")
+        return answer.armed
+
+    def _view(self, stored: view.StoredAlert, user: User) -> AlertView:
+        alert = stored.alert
+        quote = self._quotes.get(alert.instrument)
+        instrument = self.catalogue.get(alert.instrument)
+        try:
+            spec = parse(alert.text, self.catalogue.find)
+        except BadRequest as error:
+            waits = f"nothing: its line is not understood any more ({error.text.splitlines()[0]})"
+        else:
+            waits = "its instrument, which this hub knows no more"
+            if instrument:
+                band = band_of(spec, self.config.alerts.band_percent)
+                waits = view.waits_for(stored, spec, instrument, quote, band=band, zone=user.time_zone, now=self.now())
+        return AlertView(alert=alert, quote=quote, last_trigger=stored.last_trigger, waits_for=waits)
+
+    def _children(self) -> Any:
+        try:
+            return msgspec.json.decode((self.config.folder / "run" / "children.json").read_bytes())
+        except (OSError, msgspec.MsgspecError):
+            return None  # no supervisor of ours, or it is just writing
+
+
+def _account() -> str:
+    """The name of the account that runs the hub; empty where it has none, as in some containers."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return ""

@@ -1,0 +1,190 @@
+"""Alerts as people read them: their state, what rang last, what became of it, and their life so far.
+
+Functions of a connection, for `Ledger.read`; nothing here writes (the engine is the only writer of alerts).
+Every function that takes `owner_id` shows that owner's alerts and nobody else's.
+"""
+
+from typing import Any, cast
+
+import msgspec
+import sqlalchemy as sa
+
+from hub import wording
+from hub.ledger.tables import alert_events, alerts, destinations, notifications, triggers
+from hub.model import Alert, Instrument, Nature, Quote, State, Trigger
+from hub.rules.language import AlertSpec
+
+FINISHED = (State.DONE, State.EXPIRED, State.DELETED)
+LINES = 20
+ENDED = {
+    State.DONE: "nothing: it has rung and was meant to ring once",
+    State.EXPIRED: "nothing: its time is over",
+    State.DELETED: "nothing: it is deleted; delete {id} undo brings it back",
+}
+
+
+class StoredAlert(msgspec.Struct, frozen=True, kw_only=True):
+    """`up_armed` and `down_armed` say which halves wait to fire: False waits behind its band first, None is
+    not known before the first price."""
+
+    alert: Alert
+    up_armed: bool | None = None
+    down_armed: bool | None = None
+    last_trigger: Trigger | None = None
+
+
+def alerts_of(connection: sa.Connection, owner_id: int, *, finished: bool = False) -> list[StoredAlert]:
+    """An owner's alerts in the order they were made; with `finished` also those, behind the others."""
+    query = sa.select(alerts).where(alerts.c.owner_id == owner_id)
+    if not finished:
+        query = query.where(alerts.c.state.not_in(FINISHED))
+    rows = connection.execute(query.order_by(alerts.c.state.in_(FINISHED), alerts.c.id)).all()
+    last = last_triggers(connection, owner_id)
+    return [_stored(row, last.get(row.id)) for row in rows]
+
+
+def alert_of(connection: sa.Connection, owner_id: int, alert_id: int) -> StoredAlert | None:
+    row = connection.execute(sa.select(alerts).where(alerts.c.id == alert_id, alerts.c.owner_id == owner_id)).first()
+    return _stored(row, last_triggers(connection, owner_id, alert_id).get(alert_id)) if row else None
+
+
+def unfinished(connection: sa.Connection, owner_id: int) -> int:
+    """How many alerts count against the owner's limit."""
+    query = sa.select(sa.func.count()).where(alerts.c.owner_id == owner_id, alerts.c.state.not_in(FINISHED))
+    return int(connection.execute(query).scalar_one())
+
+
+def last_triggers(connection: sa.Connection, owner_id: int, alert_id: int | None = None) -> dict[int, Trigger]:
+    """The newest trigger of each alert of the owner that ever rang."""
+    newest = (
+        sa.select(sa.func.max(triggers.c.id))
+        .join(alerts, alerts.c.id == triggers.c.alert_id)
+        .where(alerts.c.owner_id == owner_id)
+        .group_by(triggers.c.alert_id)
+    )
+    if alert_id is not None:
+        newest = newest.where(triggers.c.alert_id == alert_id)
+    rows = connection.execute(sa.select(triggers).where(triggers.c.id.in_(newest)))
+    return {row.alert_id: _trigger(row) for row in rows}
+
+
+def history_of(connection: sa.Connection, alert_id: int, zone: str, now: int) -> tuple[str, ...]:
+    """The alert's life, the newest first: "14:02:11 snoozed until 16:00 by anna"."""
+    rows = connection.execute(
+        sa.select(alert_events.c.at, alert_events.c.text)
+        .where(alert_events.c.alert_id == alert_id)
+        .order_by(alert_events.c.id.desc())
+        .limit(LINES)
+    )
+    return tuple(f"{wording.clock(row.at, zone, now)} {row.text}" for row in rows)
+
+
+def deliveries_of(connection: sa.Connection, alert_id: int, zone: str, now: int) -> tuple[str, ...]:
+    """What became of the alert's notifications, the newest first: "console: sent 14:02:11"."""
+    rows = connection.execute(
+        sa.select(
+            destinations.c.label,
+            notifications.c.state,
+            notifications.c.attempts,
+            notifications.c.due_at,
+            notifications.c.reason,
+            notifications.c.settled_at,
+            notifications.c.created_at,
+        )
+        .join(destinations, destinations.c.id == notifications.c.destination_id)
+        .where(notifications.c.alert_id == alert_id)
+        .order_by(notifications.c.id.desc())
+        .limit(LINES)
+    )
+    return tuple(f"{row.label}: {_became(row, zone, now)}" for row in rows)
+
+
+def _became(row: Any, zone: str, now: int) -> str:
+    tries = f", {row.attempts} attempt{'s' if row.attempts != 1 else ''}" if row.attempts else ""
+    why = f": {row.reason}" if row.reason else ""
+    if row.state == "sent":
+        return f"sent {wording.clock(row.settled_at or row.created_at, zone, now)}"
+    if row.state == "dead":
+        return f"given up {wording.clock(row.settled_at or row.created_at, zone, now)}{tries}{why}"
+    again = f", again at {wording.clock(row.due_at, zone, now)}" if row.due_at > now else ""
+    return f"waiting since {wording.clock(row.created_at, zone, now)}{tries}{again}{why}"
+
+
+def _stored(row: Any, trigger: Trigger | None) -> StoredAlert:
+    alert = Alert(
+        id=row.id,
+        owner_id=row.owner_id,
+        user_id=row.user_id,
+        text=row.text,
+        instrument=row.instrument,
+        state=State(row.state),
+        generation=row.generation,
+        armed_at=row.armed_at,
+        armed_price=row.armed_price,
+        snoozed_until=row.snoozed_until,
+        last_fired_at=row.last_fired_at,
+        created_at=row.created_at,
+        note=row.note,
+    )
+    return StoredAlert(alert=alert, up_armed=row.up_armed, down_armed=row.down_armed, last_trigger=trigger)
+
+
+def _trigger(row: Any) -> Trigger:
+    names = (field for field in Trigger.__struct_fields__ if field != "nature")
+    return Trigger(nature=Nature(row.nature), **cast(dict[str, Any], {name: getattr(row, name) for name in names}))
+
+
+def waits_for(
+    stored: StoredAlert,
+    spec: AlertSpec,
+    instrument: Instrument,
+    quote: Quote | None,
+    *,
+    band: float,
+    zone: str,
+    now: int,
+) -> str:
+    """What has to happen for the alert to ring, in plain words. Pure; `band` is in the price's own units."""
+    alert = stored.alert
+    if alert.state in FINISHED:
+        return ENDED[alert.state].format(id=alert.id)
+    if alert.state == State.SNOOZED and alert.snoozed_until is not None:
+        until = wording.clock(alert.snoozed_until, zone, now)
+        return f"the end of its silence at {until}; then it watches from where the price is"
+    if quote is None:
+        return f"the first price of {instrument.name}"
+    half = _half_words(spec, stored, quote.price, band, instrument)
+    if not quote.market_open:
+        return f"{half}; the market is closed now"
+    if quote.stale_since is not None:
+        return f"{half}; no price has come since {wording.clock(quote.stale_since, zone, now)}"
+    return half
+
+
+def _half_words(spec: AlertSpec, stored: StoredAlert, price: float, band: float, instrument: Instrument) -> str:
+    """Which way the price has to go, for the halves that are armed; else the way out of the band first."""
+
+    def shown(value: float) -> str:
+        return wording.price(value, instrument.decimals)
+
+    up = stored.up_armed if stored.up_armed is not None else price < spec.level
+    down = stored.down_armed if stored.down_armed is not None else price > spec.level
+    away = wording.percent(abs(spec.level / price - 1), signed=False)
+    ways = []
+    if spec.condition in ("above", "crosses") and up:
+        ways.append(
+            f"rise by {away} to {shown(spec.level)}" if price < spec.level else f"rise over {shown(spec.level)}"
+        )
+    if spec.condition in ("below", "crosses") and down:
+        ways.append(
+            f"fall by {away} to {shown(spec.level)}" if price > spec.level else f"fall under {shown(spec.level)}"
+        )
+    if ways:
+        return f"{instrument.name} to {' or '.join(ways)}"
+    if spec.condition == "above":
+        return f"{instrument.name} to fall to {shown(spec.level - band)} first, then to rise to {shown(spec.level)}"
+    if spec.condition == "below":
+        return f"{instrument.name} to rise to {shown(spec.level + band)} first, then to fall to {shown(spec.level)}"
+    return (
+        f"{instrument.name} to leave {shown(spec.level - band)} to {shown(spec.level + band)} first, then to cross it"
+    )

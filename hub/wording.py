@@ -1,0 +1,109 @@
+"""How values are written for people: prices, percentages, ages, times and durations; the same on every surface.
+
+Pure: time and time zone are arguments. Durations that people write ("2h", "1d 12h") are read here too, strictly.
+Depends on nothing but the standard library and hub.plugin's BadRequest.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from hub.model import SECOND_US
+from hub.plugin import BadRequest
+
+MINUTE_US = 60 * SECOND_US
+HOUR_US = 60 * MINUTE_US
+DAY_US = 24 * HOUR_US
+LONGEST_US = 366 * DAY_US
+
+UNITS_US = {"s": SECOND_US, "m": MINUTE_US, "h": HOUR_US, "d": DAY_US, "w": 7 * DAY_US}
+PART = re.compile(r"([0-9]{1,6})([smhdw])")
+CLOCK = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?")
+
+
+def price(value: float, decimals: int) -> str:
+    """ "2,411.20"."""
+    return f"{value:,.{decimals}f}"
+
+
+def percent(share: float, *, signed: bool = True) -> str:
+    """ "+0.31 %" of the share 0.0031. What rounds to nothing has no sign."""
+    shown = round(share * 100, 2) + 0.0
+    return f"{shown:+,.2f} %" if signed and shown else f"{shown:,.2f} %"
+
+
+def duration(span_us: int) -> str:
+    """The two largest units: "2 h 5 min", "3 d", "45 s"."""
+    if span_us < SECOND_US:
+        return f"{max(0, span_us) / 1000:.0f} ms"
+    left, parts = span_us // SECOND_US, []
+    for seconds, unit in ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")):
+        count, left = divmod(left, seconds)
+        if count:
+            parts.append(f"{count} {unit}")
+        elif parts:
+            break
+    return " ".join(parts[:2])
+
+
+def age(span_us: int) -> str:
+    """ "2 s ago", with one unit, as ages are glanced at."""
+    if span_us < SECOND_US:
+        return "just now"
+    for unit_us, unit in ((DAY_US, "d"), (HOUR_US, "h"), (MINUTE_US, "min")):
+        if span_us >= unit_us:
+            return f"{span_us // unit_us} {unit} ago"
+    return f"{span_us // SECOND_US} s ago"
+
+
+def zone(name: str) -> ZoneInfo:
+    """The time zone of that name; UTC where there is none such."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return ZoneInfo("UTC")
+
+
+def clock(time_us: int, zone_name: str, now_us: int) -> str:
+    """ "14:02:11" on the day of `now_us`, else "2026-11-20 14:02:11", in that time zone."""
+    local = moment(time_us).astimezone(zone(zone_name))
+    same_day = local.date() == moment(now_us).astimezone(zone(zone_name)).date()
+    return local.strftime("%H:%M:%S" if same_day else "%Y-%m-%d %H:%M:%S")
+
+
+def iso(time_us: int | None) -> str | None:
+    """ "2026-11-20T14:02:11.120000Z"."""
+    return None if time_us is None else moment(time_us).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def moment(time_us: int) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=time_us)
+
+
+def read_duration(text: str) -> int:
+    """Microseconds of "30s", "15m", "2h", "1d 12h"; BadRequest for anything else."""
+    joined = "".join(text.lower().split())
+    parts = PART.findall(joined)
+    if not parts or "".join(number + unit for number, unit in parts) != joined:
+        raise BadRequest(f'"{text}" is not a duration: write 30s, 15m, 2h or 1d')
+    span_us = sum(int(number) * UNITS_US[unit] for number, unit in parts)
+    if not 0 < span_us <= LONGEST_US:
+        raise BadRequest(f'"{text}" is not between one second and a year: write 30s, 15m, 2h or 1d')
+    return span_us
+
+
+def read_clock(text: str, zone_name: str, now_us: int) -> int:
+    """The next time that it is "14:00" in that time zone; BadRequest for anything else."""
+    found = CLOCK.fullmatch(text.strip())
+    if not found:
+        raise BadRequest(f'"{text}" is not a time of day: write 14:00')
+    hour, minute, second = (int(part or 0) for part in found.groups())
+    here = zone(zone_name)
+    today = moment(now_us).astimezone(here).date()
+    for days in range(3):
+        day = today + timedelta(days=days)
+        local = datetime(day.year, day.month, day.day, hour, minute, second, tzinfo=here)
+        time_us = round(local.timestamp()) * SECOND_US
+        if time_us > now_us:
+            return time_us
+    raise AssertionError(f"no {text} within three days of {now_us}")

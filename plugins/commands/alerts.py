@@ -1,0 +1,103 @@
+"""`alerts`: all that you are waiting for, how far away it is, and what rang last."""
+
+from typing import Any
+
+import msgspec
+
+from hub import wording
+from hub.model import Nature, Reply, Request, State
+from hub.plugin import AlertView, BadRequest, Context
+from hub.rules.language import AlertSpec, describe, parse
+
+USAGE = "alerts [all]"
+SUMMARY = "Your alerts: how far each is, and when it rang; with all, also those that are over."
+EXAMPLES = ("alerts", "alerts all")
+
+HEAD = ("no.", "alert", "state", "price", "away", "rang")
+STATES = {
+    State.ARMED: "waiting",
+    State.DWELLING: "holding",
+    State.FIRED: "rang, waits behind its band",
+    State.DONE: "done",
+    State.BLIND: "no price",
+}
+SHOWN = 50
+
+
+async def run(context: Context, request: Request) -> Reply:
+    word = request.arguments.lower()
+    if word not in ("", "all"):
+        raise BadRequest(f'alerts takes no "{request.arguments}": write alerts, or alerts all')
+    views = list(await context.alerts(request, finished=word == "all"))
+    if not views:
+        return Reply(
+            title="Your alerts", lines=("You have none. Write for example: gold > 2400",), facts={"alerts": []}
+        )
+    zone, now = request.user.time_zone, context.now()
+    rows = [row(context, view, zone, now) for view in views[:SHOWN]]
+    lines = () if len(views) <= SHOWN else (f"… and {len(views) - SHOWN} more; why with a number shows any of them",)
+    return Reply(
+        title="Your alerts",
+        table=(HEAD, *rows),
+        lines=lines,
+        facts={"alerts": [fact(context, view, zone, now) for view in views]},
+    )
+
+
+def row(context: Context, view: AlertView, zone: str, now: int) -> tuple[str, ...]:
+    alert, spec = view.alert, spec_of(context, view)
+    quote = view.quote
+    return (
+        str(alert.id),
+        words(context, view, spec),
+        state(view, zone, now),
+        wording.price(quote.price, context.decimals_of(alert.instrument)) if quote else "no price yet",
+        wording.percent(spec.level / quote.price - 1) if quote and spec else "",
+        rang(view, zone, now),
+    )
+
+
+def spec_of(context: Context, view: AlertView) -> AlertSpec | None:
+    """None where the line is not understood any more; its waits_for says so."""
+    try:
+        return parse(view.alert.text, context.catalogue.find)
+    except BadRequest:
+        return None
+
+
+def words(context: Context, view: AlertView, spec: AlertSpec | None) -> str:
+    instrument = context.catalogue.get(view.alert.instrument)
+    return describe(spec, instrument) if spec and instrument else view.alert.text
+
+
+def state(view: AlertView, zone: str, now: int) -> str:
+    alert = view.alert
+    if alert.state == State.SNOOZED and alert.snoozed_until is not None:
+        return f"silent until {wording.clock(alert.snoozed_until, zone, now)}"
+    return STATES.get(alert.state, alert.state.value)
+
+
+def rang(view: AlertView, zone: str, now: int) -> str:
+    trigger = view.last_trigger
+    if trigger is None:
+        return "never"
+    when = wording.clock(trigger.venue_time or trigger.received_at, zone, now)
+    times = f" ({trigger.generation} times)" if trigger.generation > 1 else ""
+    told = "" if trigger.nature == Nature.LIVE else f", {trigger.nature.value}"
+    return f"{when}{times}{told}"
+
+
+def fact(context: Context, view: AlertView, zone: str, now: int) -> dict[str, Any]:
+    spec, quote = spec_of(context, view), view.quote
+    told: dict[str, Any] = msgspec.to_builtins(view.alert)
+    return told | {
+        "state": view.alert.state.value,
+        "generation": view.alert.generation,
+        "words": words(context, view, spec),
+        "level": spec.level if spec else None,
+        "price": quote.price if quote else None,
+        "away_percent": round((spec.level / quote.price - 1) * 100, 4) if quote and spec else None,
+        "waits_for": view.waits_for,
+        "rang": rang(view, zone, now),
+        "last_trigger": msgspec.to_builtins(view.last_trigger) if view.last_trigger else None,
+    }

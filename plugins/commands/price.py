@@ -1,0 +1,101 @@
+"""`price gold silver`: what things cost now, with their day, their age, and whatever makes a price doubtful."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from hub import wording
+from hub.model import SECOND_US, Instrument, Nature, Quote, Reply, Request, Role
+from hub.plugin import Context
+
+USAGE = "price [gold silver …]"
+SUMMARY = "What things cost now; without a name, everything that this hub follows."
+EXAMPLES = ("price", "price gold", "price gold silver btc")
+ROLE = Role.GUEST
+
+HEAD = ("instrument", "price", "day", "low", "high", "age", "")
+
+
+async def run(context: Context, request: Request) -> Reply:
+    words = request.arguments.replace(",", " ").split()
+    found = {instrument.id: instrument for instrument in (context.catalogue.find(word) for word in words)}
+    instruments = list(found.values()) or sorted(context.catalogue.served(), key=lambda instrument: instrument.name)
+    if not instruments:
+        return Reply(
+            title="Prices", lines=("This hub follows nothing yet: name a feed and its symbols in config.toml.",)
+        )
+    served = {instrument.id for instrument in context.catalogue.served()}
+    rows, facts, without = [], [], []
+    for instrument in instruments:
+        quote = await context.quote(instrument.id)
+        if quote is None:
+            without.append(absent(instrument, instrument.id in served))
+        else:
+            rows.append(row(instrument, quote, request.user.time_zone, context.now()))
+            facts.append(fact(instrument, quote, context.now()))
+    table = (HEAD, *rows) if rows else ()
+    return Reply(title="Prices", table=table, lines=tuple(without), facts={"quotes": facts})
+
+
+def row(instrument: Instrument, quote: Quote, zone: str, now: int) -> tuple[str, ...]:
+    decimals = instrument.decimals
+    return (
+        f"{instrument.name} ({instrument.id})",
+        f"{wording.price(quote.price, decimals)} {instrument.currency}",
+        wording.percent(change(quote)),
+        wording.price(quote.low, decimals),
+        wording.price(quote.high, decimals),
+        # a recording has its own time: an age in years would say nothing
+        wording.clock(quote.time, zone, now)
+        if quote.nature == Nature.RECORDING
+        else wording.age(now - quote.received_at),
+        ", ".join(remarks(instrument, quote, now)),
+    )
+
+
+def change(quote: Quote) -> float:
+    """The day's change as a share: since the previous close where it is known, else since the day's open."""
+    since = quote.previous or quote.open
+    return quote.price / since - 1
+
+
+def remarks(instrument: Instrument, quote: Quote, now: int) -> Sequence[str]:
+    """Whatever a reader should know before trusting the price."""
+    said = [] if quote.nature == Nature.LIVE else [quote.nature.value]
+    if not quote.market_open:
+        said.append("market closed")
+    elif is_stale(instrument, quote, now):
+        said.append("stale")
+    return said
+
+
+def is_stale(instrument: Instrument, quote: Quote, now: int) -> bool:
+    if quote.stale_since is not None:
+        return True
+    silent_us = now - quote.received_at
+    return quote.nature != Nature.RECORDING and silent_us > instrument.stale_after_s * SECOND_US
+
+
+def fact(instrument: Instrument, quote: Quote, now: int) -> dict[str, Any]:
+    told: dict[str, Any] = msgspec.to_builtins(quote)
+    return told | {
+        "name": instrument.name,
+        "currency": instrument.currency,
+        "unit": instrument.unit,
+        "decimals": instrument.decimals,
+        "nature": quote.nature.value,
+        "time": wording.iso(quote.time),
+        "received_at": wording.iso(quote.received_at),
+        "stale_since": wording.iso(quote.stale_since),
+        "market_open": quote.market_open,
+        "stale": quote.market_open and is_stale(instrument, quote, now),
+        "change_percent": round(change(quote) * 100, 4),
+        "change_since": "previous close" if quote.previous else "open",
+    }
+
+
+def absent(instrument: Instrument, is_served: bool) -> str:
+    if is_served:
+        return f"{instrument.name} ({instrument.id}): no price yet"
+    return f"{instrument.name} ({instrument.id}): no feed of this hub serves it; add it to one in config.toml"

@@ -1,0 +1,549 @@
+"""A line of text to its reply: routing, rights, limits, isolation, and every command on a real bus and ledger."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import msgspec
+import pytest
+import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hub import bus as subjects
+from hub import commands as module_under_test
+from hub import load
+from hub.bus import Bus, connect
+from hub.commands import Commands, Routed, may, route
+from hub.config import AlertsSection, Config
+from hub.instruments import build_catalogue
+from hub.ledger import Ledger, open_ledger, tables
+from hub.ledger import alerts_view as view
+from hub.model import (
+    SECOND_US,
+    AlertAnswer,
+    AlertChange,
+    Armed,
+    Line,
+    Nature,
+    Quote,
+    Reply,
+    Request,
+    Role,
+    Who,
+)
+from hub.plugin import BadRequest, Command, Context
+from hub.rules.language import canonical, parse
+from hub.testing import check_command
+
+NOW = 1_800_000_000 * SECOND_US  # 2027-01-15 08:00:00 UTC
+SERVED = ("XAU-USD", "XAG-USD", "BTC-USDT")
+OPERATOR = Who(platform="console", id="operator", name="operator")
+ANNA = Who(platform="console", id="anna", name="anna")
+STRANGER = Who(platform="telegram", id="77", name="stranger")
+
+
+def quote(instrument: str, price: float, **more: Any) -> Quote:
+    values: dict[str, Any] = {
+        "time": NOW - 2 * SECOND_US,
+        "received_at": NOW - 2 * SECOND_US,
+        "source": "demo",
+        "open": price * 0.99,
+        "high": price * 1.01,
+        "low": price * 0.98,
+    }
+    return Quote(instrument=instrument, price=price, **(values | more))
+
+
+class FakeQuotes:
+    def __init__(self, *quotes: Quote) -> None:
+        self.by_id = {each.instrument: each for each in quotes}
+
+    def get(self, instrument_id: str) -> Quote | None:
+        return self.by_id.get(instrument_id)
+
+    def all(self) -> Sequence[Quote]:
+        return list(self.by_id.values())
+
+
+class FakeCounters:
+    """Counts; never forgets, as the test's clock stands still."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = {}
+
+    async def add(self, key: str, amount: int, ttl_s: float) -> int:
+        self.counts[key] = self.counts.get(key, 0) + amount
+        return self.counts[key]
+
+
+class FakeEngine:
+    """Answers `engine.alerts` and writes what it says to the ledger, as the engine does; rings nothing."""
+
+    def __init__(self, ledger: Ledger, quotes: FakeQuotes, find: Any) -> None:
+        self.ledger, self.quotes, self.find = ledger, quotes, find
+        self.changes: list[AlertChange] = []
+
+    async def serve(self, payload: bytes) -> bytes:
+        change = msgspec.json.decode(payload, type=AlertChange)
+        self.changes.append(change)
+        try:
+            return msgspec.json.encode(AlertAnswer(armed=await self.ledger.write(lambda c: self._apply(c, change))))
+        except BadRequest as error:
+            return msgspec.json.encode(AlertAnswer(error=error.text))
+
+    def _apply(self, connection: sa.Connection, change: AlertChange) -> Armed:
+        existed, price, already = False, None, False
+        alert_id = change.alert_id
+        if change.action == "create":
+            spec = parse(change.line, self.find)
+            known = self.quotes.get(spec.series.instruments[0])
+            price = known.price if known else None
+            already = price is not None and (price >= spec.level if spec.condition == "above" else price <= spec.level)
+            same = sa.select(tables.alerts.c.id).where(
+                tables.alerts.c.owner_id == change.owner_id, tables.alerts.c.text == canonical(spec)
+            )
+            found = connection.execute(same).scalar()
+            existed = found is not None
+            alert_id = found if found is not None else self._insert(connection, change, spec, price)
+        else:
+            changes: dict[str, dict[str, Any]] = {
+                "snooze": {"state": "snoozed", "snoozed_until": change.until},
+                "wake": {"state": "armed", "snoozed_until": None},
+                "delete": {"state": "deleted"},
+                "restore": {"state": "armed"},
+            }
+            values = changes[change.action]
+            mine = (tables.alerts.c.id == alert_id) & (tables.alerts.c.owner_id == change.owner_id)
+            if not connection.execute(tables.alerts.update().where(mine).values(**values)).rowcount:
+                raise BadRequest(f"you have no alert {alert_id}")
+        stored = view.alert_of(connection, change.owner_id, alert_id)
+        assert stored is not None
+        return Armed(alert=stored.alert, price=price, already_true=already, existed=existed)
+
+    def _insert(self, connection: sa.Connection, change: AlertChange, spec: Any, price: float | None) -> int:
+        known = {} if price is None else {"up_armed": price < spec.level, "down_armed": price > spec.level}
+        key = connection.execute(
+            tables.alerts.insert().values(
+                owner_id=change.owner_id,
+                user_id=change.user_id,
+                text=canonical(spec),
+                instrument=spec.series.instruments[0],
+                series=spec.series.key,
+                state="armed",
+                armed_at=NOW,
+                armed_price=price,
+                created_at=NOW,
+                **known,
+            )
+        ).inserted_primary_key
+        assert key is not None
+        return int(key[0])
+
+
+class Room:
+    """A serving Commands with all that it needs, and a person's side of the bus."""
+
+    def __init__(self, bus: Bus, commands: Commands, engine: FakeEngine, quotes: FakeQuotes) -> None:
+        self.bus, self.commands, self.engine, self.quotes = bus, commands, engine, quotes
+
+    async def say(self, text: str, who: Who = OPERATOR) -> Reply:
+        return await self.bus.request(subjects.LINE, Line(text=text, who=who), Reply, 15)
+
+
+@asynccontextmanager
+async def room(
+    server: Any, folder: Path, *more: Any, engine: bool = True, alerts: AlertsSection | None = None
+) -> AsyncIterator[Room]:
+    config = Config(folder=folder, alerts=alerts or AlertsSection())
+    catalogue = build_catalogue({}, SERVED)
+    quotes = FakeQuotes(
+        quote("XAU-USD", 2411.2), quote("BTC-USDT", 61_000.0, nature=Nature.SIMULATED, market_open=False)
+    )
+    async with open_ledger(config) as ledger, connect(server.url, server.token, "test") as bus:
+        fake = FakeEngine(ledger, quotes, catalogue.find)
+        commands = Commands(
+            bus=bus,
+            ledger=ledger,
+            quotes=quotes,
+            catalogue=catalogue,
+            config=config,
+            modules=[*load.commands(), *(cast(Command, each) for each in more)],
+            counters=FakeCounters(),
+            clock=lambda: NOW,
+        )
+        async with commands.serving():
+            if engine:
+                async with bus.serve(subjects.ENGINE_ALERTS, fake.serve):
+                    yield Room(bus, commands, fake, quotes)
+            else:
+                yield Room(bus, commands, fake, quotes)
+
+
+@pytest.fixture
+async def here(nats_server: Any, tmp_path: Path) -> AsyncIterator[Room]:
+    async with room(nats_server, tmp_path / "hub") as opened:
+        yield opened
+
+
+# ---------------------------------------------------------------------------------------------- routing
+
+NAMES = ("alert", "alerts", "help", "price")
+
+
+def is_gold(word: str) -> bool:
+    return word.lower() in ("gold", "xau-usd", "swiss franc")
+
+
+@pytest.mark.parametrize(
+    ("line", "routed"),
+    [
+        ("price gold", Routed("price", "gold")),
+        ("/PRICE  gold ", Routed("price", "gold")),
+        ("/price@tocsin_bot gold", Routed("price", "gold")),
+        ("$gold", Routed("price", "gold")),
+        ("Gold, silver", Routed("price", "Gold, silver")),
+        ("swiss franc", Routed("price", "swiss franc")),
+        ("gold > 2400", Routed("alert", "gold > 2400")),
+        ("gold>2400", Routed("alert", "gold>2400")),
+        ("nonsense crosses above 3", Routed("alert", "nonsense crosses above 3")),
+        ("help alert > 3", Routed("help", "alert > 3")),
+        ("weather in berlin", Routed("weather", "in berlin")),
+    ],
+)
+def test_a_line_finds_its_command(line: str, routed: Routed) -> None:
+    """A command's name first, then a condition, then an instrument, then a command of another process."""
+    assert route(line, NAMES, is_gold) == routed
+
+
+@pytest.mark.parametrize("line", ["", "   ", "/", "x" * 501])
+def test_an_empty_or_endless_line_is_refused(line: str) -> None:
+    """With the reason."""
+    with pytest.raises(BadRequest):
+        route(line, NAMES, is_gold)
+
+
+@given(st.text(max_size=600))
+def test_any_line_is_routed_or_refused(line: str) -> None:
+    """Nothing else is raised."""
+    with suppress(BadRequest):
+        assert route(line, NAMES, is_gold).name
+
+
+def test_a_module_says_the_least_role_that_it_needs() -> None:
+    """Members run what says nothing; guests only what says guest."""
+    plain, for_admins = cast(Command, SimpleNamespace()), cast(Command, SimpleNamespace(ROLE=Role.ADMIN))
+    assert may(Role.MEMBER, plain)
+    assert not may(Role.GUEST, plain)
+    assert not may(Role.MEMBER, for_admins)
+    assert may(Role.OPERATOR, for_admins)
+    assert may(Role.GUEST, load.command("price"))
+
+
+# --------------------------------------------------------------------------------------------- contract
+
+
+@pytest.mark.parametrize("name", load.names(load.COMMANDS))
+async def test_every_command_keeps_the_contract(name: str, here: Room) -> None:
+    """Usage, summary, and examples that run or are refused in words."""
+
+    async def ask(line: str) -> Reply:
+        return await here.say(line)
+
+    await check_command(load.command(name), ask)
+
+
+# ----------------------------------------------------------------------------------------------- prices
+
+
+async def test_a_price_says_all_that_makes_it_doubtful(here: Room) -> None:
+    """Age, day, simulated, closed; what has no price yet and what nobody serves are told apart."""
+    reply = await here.say("price gold btc silver platinum")
+    gold, btc = reply.table[1:]
+    assert gold == ("Gold (XAU-USD)", "2,411.20 USD", "+1.01 %", "2,362.98", "2,435.31", "2 s ago", "")
+    assert btc[6] == "simulated, market closed"
+    assert any("XAG-USD" in line and "no price yet" in line for line in reply.lines)
+    assert any("XPT-USD" in line and "no feed" in line for line in reply.lines)
+    (first, _) = cast(list[Mapping[str, Any]], reply.facts["quotes"])
+    assert (first["instrument"], first["time"], first["stale"]) == ("XAU-USD", "2027-01-15T07:59:58.000000Z", False)
+
+
+async def test_a_name_alone_is_a_price_and_no_name_is_all(here: Room) -> None:
+    """`gold` shows gold; `price` shows what is served."""
+    assert [row[0] for row in (await here.say("gold")).table[1:]] == ["Gold (XAU-USD)"]
+    assert len((await here.say("price")).table) == 3
+
+
+async def test_an_old_price_is_stale_and_a_recording_shows_its_own_time(here: Room) -> None:
+    """Silence in open hours is said; a recording's age in years is not."""
+    old = NOW - 3_600 * SECOND_US
+    here.quotes.by_id["XAU-USD"] = quote("XAU-USD", 2400.0, received_at=old)
+    here.quotes.by_id["XAG-USD"] = quote("XAG-USD", 30.0, nature=Nature.RECORDING, time=old, received_at=old)
+    gold, silver = (await here.say("price gold silver")).table[1:]
+    assert (gold[5], gold[6]) == ("1 h ago", "stale")
+    assert (silver[5], silver[6]) == ("07:00:00", "recording")
+
+
+async def test_a_slip_of_the_pen_is_met_with_what_was_meant(here: Room) -> None:
+    """A command that is nearly right, and a word that is nothing."""
+    near = await here.say("prise gold")
+    assert not near.ok
+    assert "did you mean price" in near.lines[0]
+    unknown = await here.say("qwertyuiop")
+    assert not unknown.ok
+    assert "qwertyuiop" in unknown.lines[0]
+
+
+# ----------------------------------------------------------------------------------------------- alerts
+
+
+async def test_an_alert_lives_from_a_line_to_its_undo(here: Room) -> None:
+    """Set, listed, explained, silenced, woken, deleted, brought back; each told with its price."""
+    made = await here.say("gold > 2500")
+    assert made.ok
+    assert any("2,411.20" in line and "3.68 % above" in line for line in made.lines)
+    assert any("console" in line for line in made.lines)
+    number = made.facts["id"]
+    (row,) = (await here.say("alerts")).table[1:]
+    assert row[0] == str(number)
+    assert "2,500.00" in row[1]
+    assert row[4] == "+3.68 %"
+    why = await here.say(f"why {number}")
+    assert any("rise by 3.68 % to 2,500.00" in line for line in why.lines)
+    assert any("2 s ago" in line and "demo" in line for line in why.lines)
+    silent = await here.say(f"snooze {number} until 10:00")
+    assert silent.facts["snoozed_until"] == "2027-01-15T10:00:00.000000Z"
+    assert "silent until 10:00:00" in (await here.say("alerts")).table[1][2]
+    assert (await here.say(f"snooze {number} off")).facts["state"] == "armed"
+    gone = await here.say(f"delete {number}")
+    assert gone.buttons[0].line == f"delete {number} undo"
+    assert (await here.say("alerts")).table == ()
+    assert len((await here.say("alerts all")).table) == 2
+    assert (await here.say(gone.buttons[0].line)).facts["state"] == "armed"
+    assert [change.action for change in here.engine.changes] == ["create", "snooze", "wake", "delete", "restore"]
+
+
+async def test_an_alert_that_holds_already_offers_to_ring_now(here: Room) -> None:
+    """The line alone waits for the next cross; with `now` the engine is asked to ring at once."""
+    reply = await here.say("alert gold > 2400")
+    assert any("next cross" in line for line in reply.lines)
+    (fire,) = (button for button in reply.buttons if button.label == "Fire now")
+    assert fire.line.endswith(" now")
+    await here.say(fire.line)
+    assert [(change.fire_now, change.line) for change in here.engine.changes][1] == (True, "XAU-USD > 2400")
+
+
+async def test_a_level_far_away_is_set_and_asked_about(here: Room) -> None:
+    """Ten times the price is rather a slip of the pen."""
+    reply = await here.say("gold > 24000")
+    assert reply.ok
+    assert any("24,000.00 what you meant" in line for line in reply.lines)
+
+
+async def test_the_same_and_nearly_the_same_alert_are_pointed_out(here: Room) -> None:
+    """One adds nothing, the other would ring twice for one event."""
+    await here.say("gold > 2500")
+    assert "already" in (await here.say("gold > 2500")).title
+    assert any("nearly the same" in line for line in (await here.say("gold > 2501")).lines)
+    assert not any("nearly the same" in line for line in (await here.say("gold > 2600")).lines)
+
+
+async def test_an_alert_without_a_price_yet_says_so(here: Room) -> None:
+    """Silver has not ticked."""
+    reply = await here.say("silver > 30")
+    assert any("no price" in line.lower() for line in reply.lines)
+    assert "first price" in " ".join((await here.say(f"why {reply.facts['id']}")).lines)
+
+
+async def test_a_person_without_a_destination_is_told(here: Room) -> None:
+    """An alert that rings nowhere is not passed over."""
+    reply = await here.say("gold > 2500", STRANGER)
+    assert any("nowhere" in line for line in reply.lines)
+
+
+async def test_nobody_sees_or_changes_another_person_s_alerts(here: Room) -> None:
+    """Neither list, nor why, nor delete."""
+    number = (await here.say("gold > 2500")).facts["id"]
+    assert (await here.say("alerts", ANNA)).table == ()
+    for line in (f"why {number}", f"delete {number}", f"snooze {number} 2h"):
+        assert not (await here.say(line, ANNA)).ok
+    assert len((await here.say("alerts")).table) == 2
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "why",
+        "why x",
+        "delete",
+        "delete 1 undone",
+        "snooze 1",
+        "snooze 1 5",
+        "snooze 1 until 25:00",
+        "alert",
+        "alerts x",
+    ],
+)
+async def test_what_cannot_be_done_is_explained(line: str, here: Room) -> None:
+    """A refusal with an example; nothing reaches the engine."""
+    reply = await here.say(line)
+    assert not reply.ok
+    assert reply.lines
+    assert here.engine.changes == []
+
+
+async def test_without_an_engine_nothing_is_changed_and_that_is_said(nats_server: Any, tmp_path: Path) -> None:
+    """The commands answer while the engine is away."""
+    async with room(nats_server, tmp_path / "hub", engine=False) as here:
+        reply = await here.say("gold > 2500")
+        assert not reply.ok
+        assert "nothing was changed" in reply.lines[0]
+        assert (await here.say("gold")).ok
+
+
+# --------------------------------------------------------------------------------------------- edges
+
+
+def command(name: str, run: Any) -> Any:
+    return SimpleNamespace(NAME=name, USAGE=name, SUMMARY=name, EXAMPLES=(), run=run)
+
+
+async def test_a_command_that_fails_stops_nothing_else(nats_server: Any, tmp_path: Path) -> None:
+    """It is told, counted, and the next line is answered."""
+
+    async def broken(context: Context, request: Request) -> Reply:
+        raise ZeroDivisionError("a bug")
+
+    async with room(nats_server, tmp_path / "hub", command("broken", broken)) as here:
+        reply = await here.say("broken")
+        assert not reply.ok
+        assert reply.lines == ("broken failed: it was logged",)
+        assert (await here.say("gold")).ok
+        assert here.commands.failed == {"broken": 1}
+
+
+async def test_a_command_that_hangs_is_stopped(
+    nats_server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the time limit, with a reply."""
+    monkeypatch.setattr(module_under_test, "COMMAND_TIMEOUT_S", 0.05)
+
+    async def endless(context: Context, request: Request) -> Reply:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async with room(nats_server, tmp_path / "hub", command("endless", endless)) as here:
+        assert "took longer" in (await here.say("endless")).lines[0]
+
+
+async def test_a_command_of_another_process_is_found_by_its_name(here: Room) -> None:
+    """Whoever answers on command.<name> is a command; an answer that is none is told."""
+
+    async def weather(payload: bytes) -> bytes:
+        request = msgspec.json.decode(payload, type=Request)
+        return msgspec.json.encode(Reply(lines=(f"rain in {request.arguments} for {request.user.name}",)))
+
+    async def garbage(payload: bytes) -> bytes:
+        return b"not json"
+
+    async with here.bus.serve(subjects.command("weather"), weather), here.bus.serve("command.garbage", garbage):
+        await here.bus.client.flush()
+        assert (await here.say("weather berlin")).lines == ("rain in berlin for operator",)
+        assert "not a reply" in (await here.say("garbage")).lines[0]
+
+
+async def test_the_limit_is_said_before_it_bites(nats_server: Any, tmp_path: Path) -> None:
+    """At 80 %, at the last, and then with the time to wait; other people are not touched."""
+    async with room(nats_server, tmp_path / "hub", alerts=AlertsSection(lines_per_minute=5)) as here:
+        replies = [await here.say("gold") for _ in range(6)]
+        assert [any("of the 5 lines" in line for line in reply.lines) for reply in replies[:5]] == [
+            False,
+            False,
+            False,
+            True,
+            True,
+        ]
+        assert not replies[5].ok
+        assert "ask again in 60 s" in replies[5].lines[0]
+        assert (await here.say("gold", ANNA)).ok
+
+
+async def test_the_number_of_alerts_is_said_before_it_bites(nats_server: Any, tmp_path: Path) -> None:
+    """From 80 % of what a person can have."""
+    async with room(nats_server, tmp_path / "hub", alerts=AlertsSection(per_person=3)) as here:
+        replies = [await here.say(f"gold > {level}") for level in (2500, 2600, 2700)]
+        assert [any("of the 3 alerts" in line for line in reply.lines) for reply in replies] == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b"", b"{}", b"\xff\xfe", b'{"text": "gold"}', b'{"text":"gold","who":{"platform":"x","id":"y","extra":1}}'],
+)
+async def test_a_malformed_line_gets_an_answer(payload: bytes, here: Room) -> None:
+    """It is refused and counted; the hub goes on."""
+    reply = await here.bus.request(subjects.LINE, payload, Reply, 5)
+    assert not reply.ok
+    assert here.commands.refused == 1
+    assert (await here.say("gold")).ok
+
+
+# --------------------------------------------------------------------------------------------- status
+
+
+async def test_status_tells_what_each_service_says(here: Room, tmp_path: Path) -> None:
+    """Feeds with their refusals, readers with their lag, deliveries, processes; and who does not answer."""
+    run = tmp_path / "hub" / "run"
+    run.mkdir(parents=True)
+    child = {"pid": 42, "started_at": NOW - 60 * SECOND_US, "restarts": 2, "last_exit": "SIGKILL", "last_exit_at": NOW}
+    (run / "children.json").write_bytes(msgspec.json.encode({"core": child}))
+    feed = {
+        "name": "demo",
+        "state": "waiting",
+        "reason": "no network",
+        "nature": "simulated",
+        "ticks": 1200,
+        "refused": {"bid above ask": 3},
+        "last_tick_at": NOW - 5 * SECOND_US,
+        "restarts": 1,
+    }
+    said = [
+        {"service": "ingest", "feeds": [feed], "frames": 7, "ticks": 1200, "sources": {"XAU-USD": "demo"}},
+        {
+            "service": "delivery",
+            "due": 1,
+            "sent": 5,
+            "latency_ms": {"p50": 1.5, "p95": 2, "p99": None},
+            "errors": {"push": "refused"},
+        },
+        {"service": "engine", "sequence": 7, "lag_frames": 2, "alerts": {"armed": 3}, "triggers": 4},
+        {"service": "engine"},
+    ]
+
+    extra = [here.bus.serve(subjects.STATUS, _saying(each)) for each in said]
+    async with extra[0], extra[1], extra[2], extra[3]:
+        await here.bus.client.flush()
+        reply = await here.say("status")
+    text = "\n".join(reply.lines)
+    assert reply.table[1] == (
+        "demo (simulated)",
+        "waiting: no network (1 restart)",
+        "1,200",
+        "5 s ago",
+        "bid above ask 3",
+    )
+    assert "Engine: at frame 7, 2 behind." in text
+    assert "Tick to hand-over: p50 1.5 ms, p95 2.0 ms." in text
+    assert "push fails: refused." in text
+    assert "core: pid 42, up for 1 min, 2 restarts, last exit SIGKILL at 08:00:00" in text
+    assert "No answer from: recorder." in text
+    assert len(cast(list[object], reply.facts["engine"])) == 2
+
+
+def _saying(said: object) -> Any:
+    async def answer(_: bytes) -> bytes:
+        return msgspec.json.encode(said)
+
+    return answer

@@ -1,0 +1,72 @@
+"""How replies look as text."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from hub.model import Button, Message, Nature, Notification, Reply
+from hub.render import HOSTILE, ansi, message_lines, plain, rich_lines, safe
+
+TABLE = (("instrument", "price", "day"), ("Gold (XAU-USD)", "2,411.20 USD", "+0.31 %"), ("銀", "30.1 USD", "-12.00 %"))
+
+
+def test_a_reply_reads_from_its_title_to_its_buttons() -> None:
+    """Title, table, lines, buttons with the line that they stand for."""
+    reply = Reply(title="Alert 1", lines=("one\ntwo",), buttons=(Button(label="Undo", line="delete 1 undo"),))
+    assert plain(reply) == "Alert 1\none\ntwo\n[Undo: delete 1 undo]"
+
+
+def test_columns_line_up_also_with_wide_characters() -> None:
+    """Numbers end at the same cell, whatever stands before them."""
+    head, gold, silver = plain(Reply(table=TABLE)).split("\n")
+    assert head.startswith("instrument")
+    assert cell_len(gold.rpartition("USD")[0]) == cell_len(silver.rpartition("USD")[0])
+    assert cell_len(gold) == cell_len(silver)
+
+
+def test_a_short_row_is_filled_up() -> None:
+    """A ragged table from another process is still shown."""
+    assert plain(Reply(table=(("a", "b"), ("1",)))).split("\n") == ["a  b", "1"]
+
+
+def test_hostile_text_is_written_out() -> None:
+    """Escape sequences, overrides and lone surrogates do nothing to the terminal."""
+    shown = plain(Reply(title="a\x1b[2Jb", lines=("c\u202ed", "e\x07", "f\ud800"), table=(("g\nh",),)))
+    assert "\\x1b[2J" in shown
+    assert "\\u202e" in shown
+    assert "\\x07" in shown
+    assert "\\ud800" in shown
+    assert "g h" in shown
+
+
+def test_markup_is_text() -> None:
+    """What looks like rich markup stays as it was written, in colour too."""
+    reply = Reply(title="[red]x[/red]", lines=("[link=file:///x]y[/link]",))
+    assert [line.plain for line in rich_lines(reply)] == plain(reply).split("\n")
+    assert "[link=file:///x]y[/link]" in ansi(rich_lines(reply), 80)
+
+
+def test_a_refusal_is_red_and_a_fall_too() -> None:
+    """Colour says what the text says."""
+    assert "\x1b[31m" in ansi(rich_lines(Reply(ok=False, lines=("no",))), 80)
+    assert "\x1b[32m+0.31 %" in ansi(rich_lines(Reply(table=TABLE)), 80)
+    assert "\x1b[31m-12.00 %" in ansi(rich_lines(Reply(table=TABLE)), 80)
+
+
+def test_an_alert_of_simulated_prices_says_so() -> None:
+    """Also where the notification's own text forgot it."""
+    notification = Notification(
+        id=1, alert_id=1, title="t", text="x", nature=Nature.SIMULATED, created_at=1, ticked_at=1
+    )
+    message = Message(
+        id="m", platform="console", address="a", title="Gold", text="x\x1b", notifications=(notification,)
+    )
+    assert message_lines(message) == ["Gold", "x\\x1b", "These prices are simulated."]
+
+
+@given(st.text())
+def test_no_text_reaches_the_terminal_unseen(text: str) -> None:
+    """Whatever comes in, what goes out is one printable, encodable line."""
+    shown = safe(text)
+    assert not {ord(character) for character in shown} & HOSTILE
+    shown.encode()
