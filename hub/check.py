@@ -25,7 +25,7 @@ from rich.text import Text
 
 from hub.broker import BrokerProblem, find_binary
 from hub.config import BotSection, Config, ConfigProblems, FeedSection, load
-from hub.load import bot, feed, listed, missing_library
+from hub.load import bot, feed, listed, missing_library, settings_of
 from hub.logs import clean
 from hub.model import Nature
 from hub.plugin import GiveUp, TryLater
@@ -136,7 +136,7 @@ def lock(path: Path) -> Finding:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                pid = file.read(32).decode(errors="replace").strip()
+                pid, *_ = [*file.read(64).decode(errors="replace").split(), ""]
                 held = f"another hub{f' (process {pid})' if pid.isdigit() else ''} is running on {path.parent}"
                 return Finding("lock", held, "stop it first, or give this one a folder of its own with --data")
     except OSError as error:
@@ -192,10 +192,13 @@ def port(number: int) -> Finding:
 
 async def _feed(section: FeedSection) -> Finding:
     edge = f"feed {section.name}"
-    nature = feed(section.module).NATURE
+    module = feed(section.module)
+    nature = module.NATURE
     what = f"{len(section.symbols)} instrument{'' if len(section.symbols) == 1 else 's'}"
     what += "" if nature is Nature.LIVE else f", {nature.value}"
-    addresses = [text for text in _texts(section.settings) if urlsplit(text).scheme in DEFAULT_PORTS]
+    addresses = [
+        text for text in _texts(settings_of(module, section.settings)) if urlsplit(text).scheme in DEFAULT_PORTS
+    ]
     for address in addresses:
         trouble = await reach(address)
         if trouble:
@@ -205,9 +208,7 @@ async def _feed(section: FeedSection) -> Finding:
     return Finding(edge, f"{what}, {hosts} answers" if hosts else what)
 
 
-def _texts(settings: object) -> list[str]:
-    if not isinstance(settings, msgspec.Struct):
-        return []
+def _texts(settings: msgspec.Struct) -> list[str]:
     return [value for value in msgspec.structs.asdict(settings).values() if isinstance(value, str)]
 
 
@@ -232,7 +233,7 @@ def _bot(section: BotSection) -> Finding:
     edge = f"bot {section.name}"
     module = bot(section.module)
     try:
-        module.open_bot(section.settings)
+        module.open_bot(settings_of(module, section.settings))
     except ImportError as error:
         fact, _, cure = missing_library(error).partition(": ")
         return Finding(edge, fact, cure or f"install it, or set enabled = false under [bots.{section.name}]")

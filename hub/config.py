@@ -4,7 +4,8 @@ The file is read first, then `TOCSIN_<SECTION>__<KEY>` (`TOCSIN_FEEDS__<NAME>__<
 Secrets (`token`, `password`, ...) come from the environment only, as `TOCSIN_BUS_TOKEN` or from the file that
 `TOCSIN_BUS_TOKEN_FILE` names; for a feed or a bot as `TOCSIN_BOTS__<NAME>__TOKEN` or the same with `_FILE`. What a
 feed or a bot has of its own is read by its module's `Settings` (hub.load), so loading imports those modules.
-Without a file the hub has the settings of the shipped `config.toml`. Depends on hub.load and hub.model.
+Without a file the hub has the settings of the shipped `config.toml`. Depends on hub.instruments, hub.load
+and hub.model.
 """
 
 import copy
@@ -19,6 +20,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from hub.instruments import CATALOGUE, build_catalogue
 from hub.load import (
     FieldProblem,
     PluginProblem,
@@ -91,7 +93,7 @@ class FeedSection(Section, frozen=True):
     symbols: dict[str, str] = {}  # instrument id → the vendor's own name
     mute_after_s: float = 60.0  # connected but silent for so long: restarted
     fresh_for_s: float = 15.0  # so long after a tick the source still speaks
-    settings: Any = None  # the module's own Settings
+    settings: Any = None  # the module's own, as they were written; checked; hub.load.settings_of makes its Settings
 
 
 class BotSection(Section, frozen=True):
@@ -152,9 +154,6 @@ RANGES: dict[Key, tuple[float, float, str]] = {
     ("delivery", "give_up_after_hours"): (0.001, 8_784, "more than 0 and at most a year"),
     ("feeds", "mute_after_s"): (0.1, 604_800, "0.1 or more, at most a week"),
     ("feeds", "fresh_for_s"): (0.1, 604_800, "0.1 or more, at most a week"),
-    ("instruments", "decimals"): (0, 12, "0 to 12"),
-    ("instruments", "outlier"): (1e-9, 1_000, "a share above 0, like 0.05"),
-    ("instruments", "stale_after_s"): (0.1, 31_622_400, "0.1 or more"),
 }
 EMBEDDED_ONLY = {
     "history": "only SQLite in the data folder is built in this version",
@@ -164,6 +163,7 @@ EMBEDDED_ONLY = {
 BUS_SCHEMES = ("nats://", "tls://", "ws://", "wss://")
 INSTRUMENT_ID = re.compile(r"[A-Z0-9][A-Z0-9._-]*")
 PLUGIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+CATALOGUE_IDS = tuple(instrument.id for instrument in CATALOGUE)
 SYNC = re.compile(r"always|[1-9][0-9]*(ms|s|m|h)")
 SECRET = re.compile(r"(^|_)(token|secret|password|api_?key)$")
 PREFIX = "TOCSIN_"
@@ -350,9 +350,11 @@ class Reading:
                 self.wrong((name, "url"), f"{reason}: remove url")
         feeds = tuple(self._feeds())
         self._recording_alone(feeds)
+        instruments = dict(self._instruments())
+        self._served(feeds, instruments)
         return Config(
             **sections,
-            instruments=dict(self._instruments()),
+            instruments=instruments,
             prefer=dict(self._prefer([one.name for one in feeds])),
             feeds=feeds,
             bots=tuple(self._bots()),
@@ -433,8 +435,8 @@ class Reading:
         checked = self._checked(key, key[0], kind, {"module": key[1], **given, "name": key[1]})
         return {"module": key[1], **checked}
 
-    def _own(self, key: Key, values: Mapping[str, Any], table: dict[str, Any]) -> Any:
-        """What is the module's own, as its Settings. Of what is switched off nothing is asked."""
+    def _own(self, key: Key, values: Mapping[str, Any], table: dict[str, Any]) -> dict[str, Any]:
+        """What is the module's own, once its Settings take it. Of what is switched off nothing is asked."""
         if not values.get("enabled", True):
             return table
         try:
@@ -445,11 +447,14 @@ class Reading:
         if getattr(module, "NATURE", None) is Nature.RECORDING:
             self.recordings.append(key)
         generic = _generic_names(FeedSection if key[0] == "feeds" else BotSection)
+        texts = self._as_text(key)
         try:
-            return struct(module.Settings, table, as_text=self._as_text(key), also=generic)
+            settings = struct(module.Settings, table, as_text=texts, also=generic)
         except SettingsProblems as wrong:
             self._add(key, wrong.problems)
             return table
+        typed = msgspec.json.decode(msgspec.json.encode(settings))
+        return {name: typed.get(name, value) if name in texts else value for name, value in table.items()}
 
     def _named(self, section: str) -> Iterator[tuple[Key, dict[str, Any]]]:
         for name, table in self._plain((section,), self.raw.get(section, {})).items():
@@ -464,15 +469,30 @@ class Reading:
         for name, changes in table.items():
             key = ("instruments", name)
             plain = self._plain(key, changes)
-            values, problems = fields(Instrument, {"name": name, **plain, "id": name})
+            _, problems = fields(Instrument, {"name": name, **plain, "id": name})
             self._add(key, problems)
-            for field in values:
-                low, high, words = RANGES.get(("instruments", field), (-math.inf, math.inf, ""))
-                if isinstance(values[field], int | float) and not low <= values[field] <= high:
-                    self.wrong((*key, field), f"{shown(values[field])} is out of range; it has to be {words}")
             if "id" in plain:
                 self.wrong((*key, "id"), "the id is the section's name; remove this line")
+            elif not problems and INSTRUMENT_ID.fullmatch(name):
+                self._in_catalogue(key, plain)
             yield name, plain
+
+    def _in_catalogue(self, key: Key, changes: dict[str, Any]) -> None:
+        try:
+            build_catalogue({key[1]: changes}, ())
+        except ValueError as error:
+            field, _, text = str(error).removeprefix(".".join(key)).removeprefix(".").partition(": ")
+            self.wrong((*key, field) if field else key, text)
+
+    def _served(self, feeds: tuple[FeedSection, ...], instruments: Mapping[str, object]) -> None:
+        for one in feeds:
+            for name in one.symbols:
+                if INSTRUMENT_ID.fullmatch(name) and name not in CATALOGUE_IDS and name not in instruments:
+                    self.wrong(
+                        ("feeds", one.name, "symbols", name),
+                        f"{shown(name)} is no instrument that this hub knows{did_you_mean(name, CATALOGUE_IDS)}; "
+                        f"correct it, or add [instruments.{name}] with its name, class, session and basis",
+                    )
 
     def _prefer(self, feeds: list[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
         table = self._plain(("prefer",), self.raw.get("prefer", {}))

@@ -252,8 +252,9 @@ def unknown(noun: str, key: str, known: Iterable[str]) -> str:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """' (did you mean "binance"?)', or nothing where nothing is close."""
-    close = get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
-    return f' (did you mean "{close[0]}"?)' if close else ""
+    folded = {name.lower(): name for name in known}
+    close = get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
+    return f' (did you mean "{folded[close[0]]}"?)' if close else ""
 
 
 def expected(kind: Any, otherwise: str) -> str:

@@ -169,7 +169,7 @@ async def test_a_hub_that_runs_on_the_data_folder_is_named(tmp_path: Path) -> No
     """The lock that another process holds is a problem with its process id."""
     path = tmp_path / "data" / LOCK
     path.parent.mkdir()
-    path.write_text(f"{os.getpid()}\n")
+    path.write_text(f"{os.getpid()} 1234567\n")
     assert lock(path).cure == ""
     with path.open("rb") as holder:
         fcntl.flock(holder, fcntl.LOCK_EX)
