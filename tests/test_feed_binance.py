@@ -1,6 +1,7 @@
 """plugins.feeds.binance: the exchange's messages, and a socket that behaves like the exchange's."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -143,10 +144,10 @@ async def exchange(speak: Speak) -> AsyncIterator[binance.Settings]:
     """A WebSocket server on loopback that says what `speak` says."""
 
     async def handle(request: web.Request) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse(autoping=False)
-        await socket.prepare(request)
-        await speak(request, socket)
-        return socket
+        answer = web.WebSocketResponse(autoping=False)
+        await answer.prepare(request)
+        await speak(request, answer)
+        return answer
 
     app = web.Application()
     app.router.add_get("/stream", handle)
@@ -171,14 +172,14 @@ async def test_every_tick_is_emitted_in_order_and_pings_are_answered() -> None:
     """A burst with a ping in its middle: all of it, and the ping's payload comes back."""
     asked, pongs = [], []
 
-    async def speak(request: web.Request, socket: web.WebSocketResponse) -> None:
+    async def speak(request: web.Request, answer: web.WebSocketResponse) -> None:
         asked.append(request.query["streams"])
         for number in range(500):
-            await socket.send_str(TRADE.replace("3735683259", str(number)))
-        await socket.ping(b"1723161255")
-        pongs.append(await socket.receive())
-        await socket.send_str(BOOK_TICKER)
-        await socket.close(code=1001)
+            await answer.send_str(TRADE.replace("3735683259", str(number)))
+        await answer.ping(b"1723161255")
+        pongs.append(await answer.receive())
+        await answer.send_str(BOOK_TICKER)
+        await answer.close(code=1001)
 
     hub = Hub()
     async with exchange(speak) as settings:
@@ -193,8 +194,8 @@ async def test_every_tick_is_emitted_in_order_and_pings_are_answered() -> None:
 async def test_a_connection_cut_in_the_middle_is_try_later() -> None:
     """No good-bye, half a frame: what came whole was emitted."""
 
-    async def speak(request: web.Request, socket: web.WebSocketResponse) -> None:
-        await socket.send_str(TRADE)
+    async def speak(request: web.Request, answer: web.WebSocketResponse) -> None:
+        await answer.send_str(TRADE)
         assert request.transport is not None
         request.transport.write(b"\x81\x7e\x10\x00half a frame")
         request.transport.close()
@@ -209,9 +210,9 @@ async def test_a_connection_cut_in_the_middle_is_try_later() -> None:
 async def test_a_message_larger_than_any_of_theirs_ends_the_connection() -> None:
     """Memory is bounded by the largest message that is taken."""
 
-    async def speak(request: web.Request, socket: web.WebSocketResponse) -> None:
-        await socket.send_str("x" * (binance.MAX_MESSAGE_BYTES + 1))
-        await socket.receive()
+    async def speak(request: web.Request, answer: web.WebSocketResponse) -> None:
+        await answer.send_str("x" * (binance.MAX_MESSAGE_BYTES + 1))
+        await answer.receive()
 
     async with exchange(speak) as settings:
         with pytest.raises(TryLater, match="closed the connection"):
@@ -221,10 +222,10 @@ async def test_a_message_larger_than_any_of_theirs_ends_the_connection() -> None
 async def test_a_broken_message_is_refused_and_the_next_is_taken() -> None:
     """One bad frame costs nothing but itself."""
 
-    async def speak(request: web.Request, socket: web.WebSocketResponse) -> None:
-        await socket.send_str(TRADE[:-5])
-        await socket.send_str(TRADE)
-        await socket.close()
+    async def speak(request: web.Request, answer: web.WebSocketResponse) -> None:
+        await answer.send_str(TRADE[:-5])
+        await answer.send_str(TRADE)
+        await answer.close()
 
     hub = Hub()
     async with exchange(speak) as settings:
@@ -237,9 +238,9 @@ async def test_a_silent_connection_is_waited_for_and_can_be_cancelled() -> None:
     """To notice silence is ingest's part."""
     connected = asyncio.Event()
 
-    async def speak(request: web.Request, socket: web.WebSocketResponse) -> None:
+    async def speak(request: web.Request, answer: web.WebSocketResponse) -> None:
         connected.set()
-        await socket.receive()
+        await answer.receive()
 
     async with exchange(speak) as settings:
         running = asyncio.ensure_future(binance.run(settings, SYMBOLS, Hub().emit, {}))
@@ -277,12 +278,7 @@ async def test_no_network_is_said_plainly() -> None:
 async def test_an_exchange_that_does_not_answer_is_not_waited_for_for_ever() -> None:
     """The connect has its own limit."""
 
-    async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-        writer.close()
-
-    server = await asyncio.start_server(mute, "127.0.0.1", 0)
-    async with server:
-        port = server.sockets[0].getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        port = mute.getsockname()[1]
         with pytest.raises(TryLater, match="did not answer in time"):
             await run(binance.Settings(url=f"ws://127.0.0.1:{port}", connect_timeout_s=0.05), Hub())

@@ -139,7 +139,6 @@ def test_what_the_demo_does_not_have_is_named(symbols: dict[str, str], start: di
 
 def test_with_sessions_a_stock_is_silent_on_a_sunday_and_a_coin_is_not() -> None:
     """`sessions = true` honours the market's hours: 2026-11-15 was a Sunday, 2026-11-16 a Monday."""
-    pytest.importorskip("hub.sessions", reason="the market's hours are not there yet")
     open_at = demo.opening_hours(demo.PROFILES)
     sunday_noon, monday_noon = 1_794_762_000_000_000, 1_794_848_400_000_000  # in New York
     assert not open_at("AAPL", sunday_noon)

@@ -1,18 +1,23 @@
 """plugins.feeds.nats: what other programs publish, on a real nats-server."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from conftest import NatsServer
 from nats.errors import NoRespondersError
 
 from hub import bus
 from hub.model import Kind, Refused, Tick
 from hub.plugin import GiveUp, TryLater
 from plugins.feeds import nats
+
+if TYPE_CHECKING:
+    from tests.conftest import NatsServer
 
 QUOTE = b'{"instrument": "XAU-USD", "bid": 4389.05, "ask": 4389.71, "time": "2026-08-18T13:29:41.075Z"}'
 TRADES = (

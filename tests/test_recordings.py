@@ -9,6 +9,7 @@ from collections import Counter
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -236,7 +237,7 @@ def test_every_problem_with_a_file_is_a_sentence(tmp_path: Path, gold: Path) -> 
     undated = tmp_path / "undated.csv"
     undated.write_bytes(QUOTES)
     nothing = tmp_path / "nothing.csv"
-    for path, options, words in [
+    cases: list[tuple[Path, dict[str, Any], str]] = [
         (nothing, {}, "there is no recording at"),
         (cut, {"instrument": "X"}, "cut.csv.gz cannot be read to its end"),
         (undated, {"instrument": "X"}, "does not say its day"),
@@ -245,7 +246,8 @@ def test_every_problem_with_a_file_is_a_sentence(tmp_path: Path, gold: Path) -> 
         (gold, {"instrument": "X", "time_zone": "Mars"}, 'no time zone "Mars"'),
         (gold, {"instrument": "X", "format": "word"}, 'no recording format "word"'),
         (gold, {"instrument": "X", "date": "May"}, "does not say its day"),
-    ]:
+    ]
+    for path, options, words in cases:
         with pytest.raises(GiveUp) as caught:
             list(read(path, **options))
         assert words in caught.value.reason
