@@ -312,6 +312,15 @@ async def test_a_replay_emits_every_line_and_returns_how_many_there_were(gold: P
     assert replay.source(replay.Settings(file=str(gold))) == hub.ticks[0].source
 
 
+async def test_a_row_that_is_a_trade_and_a_quote_counts_as_both(tmp_path: Path) -> None:
+    """The count is of ticks and refusals, so that it can be held against what was stored."""
+    path = tmp_path / "both.csv"
+    path.write_text("time,price,bid,ask\n1,2.5,2,3\n2,2.5,,\n")
+    hub = Hub()
+    assert await replay.run(replay.Settings(file=str(path)), {"X": ""}, hub.emit, {}) == 3
+    assert [tick.number for tick in hub.ticks] == [2, 2, 3]
+
+
 async def test_a_replay_goes_on_behind_what_is_settled_in_each_lane(gold: Path) -> None:
     """Ticks and refusals have their own marks; the count stays the whole file's."""
     hub = Hub()

@@ -41,7 +41,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 async def run(settings: Settings, symbols: Mapping[str, str], emit: Emit, last: Last) -> int:
-    """The number of lines that hold something, settled ones included, once the end is reached."""
+    """How many ticks and refusals the recording holds, settled ones included, once its end is reached."""
     updates = read(
         Path(settings.file).expanduser(),
         settings.format,
@@ -52,14 +52,13 @@ async def run(settings: Settings, symbols: Mapping[str, str], emit: Emit, last: 
         member=settings.member,
     )
     clock = Clock(settings.speed, settings.times == "shifted")
-    lines = number = 0
+    count = 0
     while batch := await asyncio.to_thread(_take, updates):
         for update in batch:
-            lines += update.number != number
-            number = update.number or 0
+            count += 1
             if not settled(update, last):
                 await emit(await clock.wait(update))
-    return lines
+    return count
 
 
 def source(settings: Settings) -> str:
