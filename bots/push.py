@@ -13,10 +13,13 @@ import asyncio
 import re
 import socket
 import sys
-import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -156,40 +159,43 @@ def failure(scheme: str, told: list[str]) -> TryLater | GiveUp:
     return TryLater(f"{scheme}: the service answered {code}")
 
 
-class guarded:  # lower case: it reads as the word of a with statement
-    """Refuses connections of this thread to private addresses. apprise gives no hold on its sockets, so this asks
-    the interpreter: its audit event names the very address of each connect. The list holds what was refused."""
+_refused_here: ContextVar[list[str] | None] = ContextVar("refused_here", default=None)
+"""A list where private addresses are refused; apprise carries the context on into threads of its own."""
 
-    _here = threading.local()
-    _installed = False
 
-    def __init__(self, allow_private: bool) -> None:
-        self._allow_private = allow_private
-        self._refused: list[str] = []
+@contextmanager
+def guarded(allow_private: bool) -> Iterator[list[str]]:
+    """Refuses connections to private addresses in this context, and lists them. apprise gives no hold on its
+    sockets, so this asks the interpreter: its audit event names the very address of each connect."""
+    refused: list[str] = []
+    if allow_private:
+        yield refused
+        return
+    _install_audit()
+    token = _refused_here.set(refused)
+    try:
+        yield refused
+    finally:
+        _refused_here.reset(token)
 
-    def __enter__(self) -> list[str]:
-        if not self._allow_private:
-            if not guarded._installed:
-                guarded._installed = True
-                sys.addaudithook(guarded._hook)
-            guarded._here.refused = self._refused
-        return self._refused
 
-    def __exit__(self, *_: object) -> None:
-        guarded._here.refused = None
+@cache
+def _install_audit() -> None:
+    """Once a process: the interpreter has no way to take an audit hook back."""
+    sys.addaudithook(_audit)
 
-    @staticmethod
-    def _hook(event: str, arguments: tuple[Any, ...]) -> None:
-        if event not in ("socket.connect", "socket.sendto"):
-            return
-        refused = getattr(guarded._here, "refused", None)
-        if refused is None:
-            return
-        address = arguments[1]
-        host = address[0] if isinstance(address, tuple) and address else ""
-        if private(str(host)):
-            refused.append(str(host))
-            raise PrivateAddress(PRIVATE)
+
+def _audit(event: str, arguments: tuple[Any, ...]) -> None:
+    if event not in ("socket.connect", "socket.sendto"):
+        return
+    refused = _refused_here.get()
+    if refused is None:
+        return
+    address = arguments[1]
+    host = str(address[0]) if isinstance(address, tuple) and address else ""
+    if private(host):
+        refused.append(host)
+        raise PrivateAddress(PRIVATE)
 
 
 # ---------------------------------------------------------------------------------------------- webhook

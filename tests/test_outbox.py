@@ -177,7 +177,7 @@ async def test_a_due_row_brings_its_evidence(ledger: Ledger) -> None:
                 state="done",
                 armed_at=NOW,
                 created_at=NOW,
-            )  # fmt: skip
+            )
         )
         connection.execute(
             triggers.insert().values(
@@ -198,7 +198,7 @@ async def test_a_due_row_brings_its_evidence(ledger: Ledger) -> None:
                 sequence=3,
                 ticked_at=NOW - 5,
                 created_at=NOW,
-            )  # fmt: skip
+            )
         )
         row(connection, 1, alert_id=7, trigger_id=9)
         row(connection, 2)
