@@ -24,7 +24,7 @@ import msgspec
 from hub.config import Config, ConfigProblems, parse_dump
 from hub.frame import NewerFrame
 from hub.load import PluginProblem
-from hub.plugin import GiveUp
+from hub.plugin import GiveUp, TryLater
 
 CONFIG = "TOCSIN_RUN_CONFIG"
 NAME = "TOCSIN_RUN_NAME"
@@ -134,9 +134,10 @@ async def _core(what: Given) -> int:
 
 
 async def _bot(what: Given, name: str) -> int:
-    from hub import bothost  # the core's process never pays for a bot's
+    from hub import bothost, logs  # the core's process never pays for a bot's imports
 
+    logs.setup(what.config.hub.log, what.config.hub.log_level, process=what.name)
     try:
         return int(await bothost.main(name, what.config, what.bus_url, what.bus_token, stop_event()))
-    except (ConfigProblems, PluginProblem, GiveUp) as problem:
+    except (ConfigProblems, PluginProblem, GiveUp, TryLater) as problem:
         return cannot_go_on(what.run, str(problem), what.name)

@@ -1,0 +1,230 @@
+"""The `tocsin` command. What it runs is imported when it runs, so that `tocsin --help` is quick.
+
+Exit codes: 0 done, 1 refused or not reached, 2 cannot start or go on, 130 interrupted. A problem that we know is a
+sentence on stderr; a trace is a bug.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import App, Parameter
+
+from hub import __version__
+
+if TYPE_CHECKING:
+    from hub.config import Config
+
+NOT_REACHED = 1
+CANNOT_START = 2
+INTERRUPTED = 130
+
+app = App(
+    name="tocsin",
+    help="A self-hosted price notification hub.",
+    version=f"tocsin {__version__}",
+    result_action="return_value",
+)
+
+ConfigFile = Annotated[Path | None, Parameter(name="--config", help="The configuration; ./config.toml by default.")]
+DataFolder = Annotated[Path | None, Parameter(name="--data", help="The data folder; [hub] data by default.")]
+Person = Annotated[str | None, Parameter(name="--as", help="Whose name to use; operator by default.")]
+AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON, for programs.")]
+Roles = Annotated[str | None, Parameter(name="--roles", help="What this process does, comma separated: ingest,record.")]
+Words = Annotated[str, Parameter(allow_leading_hyphen=True, help='What to ask, as in a chat: "price gold".')]
+Recording = Annotated[Path, Parameter(help="The file to play.")]
+AlertLines = Annotated[
+    list[str] | None, Parameter(name="--alert", negative="", help='An alert to set first: "gold > 2400".')
+]
+Targets = Annotated[
+    list[str] | None, Parameter(name="--notify", negative="", help="Where alerts go: an apprise or webhook URL.")
+]
+
+
+# ------------------------------------------------------------------------------------------- running a hub
+
+
+@app.command
+def run(*, config: ConfigFile = None, data: DataFolder = None, roles: Roles = None) -> int:
+    """Run the hub until Ctrl-C."""
+    from hub import logs
+    from hub.supervise import supervise
+
+    settings = _load(config, data, roles)
+    logs.setup(settings.hub.log, settings.hub.log_level, process="supervise")
+    return asyncio.run(supervise(settings))
+
+
+@app.command
+def demo(
+    *, data: DataFolder = None, chat: Annotated[bool, Parameter(help="Open a chat, or only run the hub.")] = True
+) -> int:
+    """Run the hub on a simulated market, with a chat."""
+    from hub import demo
+
+    return asyncio.run(demo.main(data, chat=chat))
+
+
+@app.command
+def replay(
+    file: Recording,
+    *,
+    format: Annotated[str, Parameter(help="How the recording is written.")],
+    instrument: Annotated[str, Parameter(help="Whose prices it holds, such as XAU-USD.")],
+    date: Annotated[str, Parameter(help="The day of a recording that holds times only, as 2026-11-20.")] = "",
+    speed: Annotated[str, Parameter(help="max, or so many times as fast as it was.")] = "max",
+    times: Annotated[Literal["kept", "shifted"], Parameter(help="The recording's own times, or as of now.")] = "kept",
+    alert: AlertLines = None,
+    notify: Targets = None,
+    data: DataFolder = None,
+    json: AsJson = False,
+) -> int:
+    """Play a recording through a whole hub and tell what rang."""
+    from hub import replay
+
+    asked = replay.Asked(
+        file=file,
+        format=format,
+        instrument=instrument,
+        date=date,
+        speed=speed,
+        times=times,
+        alerts=tuple(alert or ()),
+        notify=tuple(notify or ()),
+        data=data,
+        as_json=json,
+    )
+    return asyncio.run(replay.main(asked))
+
+
+# ------------------------------------------------------------------------------------------- talking to one
+
+
+@app.command
+def chat(*, data: DataFolder = None, config: ConfigFile = None, as_: Person = None) -> int:
+    """Talk to the running hub; alerts arrive while you type."""
+    from hub import talk
+
+    return asyncio.run(talk.chat(_load(config, data), as_))
+
+
+@app.command
+def ask(
+    *line: Words, data: DataFolder = None, config: ConfigFile = None, as_: Person = None, json: AsJson = False
+) -> int:
+    """Ask one line and print the answer."""
+    from hub import talk
+
+    if not line:
+        _say('what to ask? For example: tocsin ask "price gold"')
+        return NOT_REACHED
+    return asyncio.run(talk.ask(" ".join(line), config=_load(config, data), name=as_, as_json=json))
+
+
+@app.command
+def status(*, data: DataFolder = None, config: ConfigFile = None) -> int:
+    """Tell how the hub is: feeds, positions, deliveries, children."""
+    from hub import talk
+
+    return asyncio.run(talk.status(_load(config, data)))
+
+
+@app.command
+def check(*, config: ConfigFile = None, data: DataFolder = None) -> int:
+    """Look at the configuration and at everything it names, and tell what to change."""
+    from hub.check import check
+
+    return asyncio.run(check(config, data))
+
+
+@app.command
+def version() -> int:
+    """Print the version."""
+    print(f"tocsin {__version__}")
+    return 0
+
+
+# ------------------------------------------------------------------------------------------- for the supervisor
+
+
+@app.command(show=False)
+def core() -> int:
+    """A child of `tocsin run`: every role but the bots."""
+    from hub import child
+
+    return child.main(["core"])
+
+
+@app.command(show=False)
+def bot(name: str) -> int:
+    """A child of `tocsin run`: one bot."""
+    from hub import child
+
+    return child.main(["bot", name])
+
+
+# ------------------------------------------------------------------------------------------- the edge
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command and ends the process with its exit code."""
+    sys.exit(guarded(lambda: app(arguments)))
+
+
+def guarded(command: Callable[[], object]) -> int:
+    """The exit code of a command; a problem that we know becomes a sentence."""
+    try:
+        result = command()
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # `tocsin ask ... | head`: whoever read has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return NOT_REACHED
+    except Exception as error:
+        problems = [_known(one) for one in _each(error)]
+        if not all(problems):
+            raise
+        for sentence, _ in filter(None, problems):
+            _say(sentence)
+        return max(code for _, code in filter(None, problems))
+
+
+def _known(error: BaseException) -> tuple[str, int] | None:
+    """Its sentence and exit code; none for a bug."""
+    from hub.broker import BrokerProblem
+    from hub.config import ConfigProblems
+    from hub.load import PluginProblem, SettingsProblems
+    from hub.lock import HubProblem
+    from hub.plugin import BadRequest, GiveUp, TryLater
+
+    if isinstance(error, ConfigProblems | BrokerProblem | HubProblem | PluginProblem | SettingsProblems):
+        return str(error), CANNOT_START
+    if isinstance(error, TryLater | GiveUp | BadRequest):
+        return str(error), NOT_REACHED
+    return None
+
+
+def _each(error: BaseException) -> Iterator[BaseException]:
+    """The errors of a group, however deep."""
+    if isinstance(error, BaseExceptionGroup):
+        for one in error.exceptions:
+            yield from _each(one)
+    else:
+        yield error
+
+
+def _say(sentence: str) -> None:
+    print("\n".join(f"tocsin: {line}" for line in sentence.splitlines()), file=sys.stderr)
+
+
+def _load(path: Path | None, data: Path | None, roles: str | None = None) -> "Config":
+    """The configuration; roles of the command line are read, and refused, like those of the environment."""
+    from hub.config import load
+
+    said = {} if roles is None else {"TOCSIN_HUB__ROLES": roles}
+    return load(path, data=data, environ={**os.environ, **said})
