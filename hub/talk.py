@@ -1,0 +1,194 @@
+"""Talking to a running hub from this machine: `tocsin ask`, `tocsin status`, `tocsin chat`.
+
+A hub is found by `<folder>/run/hub.json`, which its supervisor writes. Where none runs but the folder holds data,
+`ask` starts one without feeds for the time of the question. Exit codes: 0 answered, 1 the request was refused, 2 no
+hub. Promises: answers go to stdout, everything else to stderr or a file. Depends on NATS; never opens a database.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import msgspec
+
+from hub import bus as subjects
+from hub.bus import Bus, connect
+from hub.config import Config
+from hub.model import Line, Reply, Who
+from hub.plugin import TryLater
+
+OPERATOR = "operator"
+CONSOLE = "console"
+OWN_ROLES = ("record", "alert", "commands")  # of a hub for one question: no feeds, and nothing is sent
+DATA = ("ledger.db", "history.db")
+ANSWER_TIMEOUT_S = 15.0
+CONNECT_TIMEOUT_S = 5.0
+
+ANSWERED, REFUSED, NO_HUB = 0, 1, 2
+
+
+class HubAddress(msgspec.Struct, frozen=True):
+    """Where a running hub is reached. `pid` 0: it is not of this machine."""
+
+    pid: int
+    bus_url: str
+    bus_token: str = ""
+
+
+class NoHub(Exception):
+    """There is nobody to talk to; the sentence says what to do."""
+
+
+def find_hub(folder: Path) -> HubAddress | None:
+    """The hub that runs on this data folder; None if there is none, or only what a dead one left behind."""
+    try:
+        found = msgspec.json.decode((folder / "run" / "hub.json").read_bytes(), type=HubAddress)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    return found if _alive(found.pid) else None
+
+
+def address_of(config: Config) -> HubAddress | None:
+    """The hub of this configuration: the one on its folder, else the one on its bus."""
+    found = find_hub(config.folder)
+    if found or not config.bus.url:
+        return found
+    return HubAddress(pid=0, bus_url=config.bus.url, bus_token=config.bus.token)
+
+
+def _alive(pid: int) -> bool:
+    if pid <= 0:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # it lives, under another account
+    return True
+
+
+async def say(bus: Bus, text: str, name: str) -> Reply:
+    """One line as that person of this machine; TryLater when no hub answers."""
+    who = Who(platform=CONSOLE, id=name, name=name)
+    return await bus.request(subjects.LINE, Line(text=text, who=who), Reply, ANSWER_TIMEOUT_S)
+
+
+async def ask(words: str, *, config: Config, name: str | None = None, as_json: bool = False) -> int:
+    """Asks one line and prints the answer; the exit code."""
+    try:
+        async with _reach(config) as bus:
+            reply = await say(bus, words, name or OPERATOR)
+    except NoHub as error:
+        print(error, file=sys.stderr)
+        return NO_HUB
+    except TryLater as error:
+        print(f"the hub on {config.folder} does not answer: {error.reason}", file=sys.stderr)
+        return NO_HUB
+    put(as_document(reply) if as_json else as_text(reply))
+    return ANSWERED if reply.ok else REFUSED
+
+
+async def status(config: Config) -> int:
+    return await ask("status", config=config)
+
+
+async def chat(
+    config: Config, name: str | None = None, *, on_start: str = "", stop: asyncio.Event | None = None
+) -> int:
+    """Talks until the person ends it (Ctrl-D, Ctrl-C) or `stop` is set; sets `stop` when it ends, so that whoever
+    embeds it ends too. Without a terminal it answers the lines of stdin in plain text."""
+    alone = stop is None
+    stop = stop or asyncio.Event()
+    try:
+        if address_of(config) is None:
+            print(_nobody(config.folder), file=sys.stderr)
+            return NO_HUB
+        if alone:
+            _log_to_file(config)
+        if sys.stdin.isatty() and sys.stdout.isatty():
+            from hub.terminal import talk_on_terminal as talk
+        else:
+            from hub.chat import talk_in_lines as talk
+        return await talk(config, name or OPERATOR, on_start, stop)
+    finally:
+        stop.set()
+
+
+def _log_to_file(config: Config) -> None:
+    """A log line between the lines of a conversation would tear it apart."""
+    from hub import logs
+
+    with suppress(OSError):
+        folder = config.folder / "chat"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        log = (folder / "chat.log").open("a")  # for as long as the process lives
+        logs.setup("json", config.hub.log_level, process="chat", stream=log)
+
+
+@asynccontextmanager
+async def _reach(config: Config) -> AsyncIterator[Bus]:
+    """The bus of the running hub, or of one that is started for this and stopped behind it; NoHub."""
+    address = address_of(config)
+    if address:
+        async with connect(address.bus_url, address.bus_token or None, "ask", patience_s=CONNECT_TIMEOUT_S) as bus:
+            yield bus
+        return
+    if not any((config.folder / name).exists() for name in DATA):
+        raise NoHub(_nobody(config.folder))
+    async with _own_hub(config) as address, connect(address.bus_url, address.bus_token or None, "ask") as bus:
+        yield bus
+
+
+def _nobody(folder: Path) -> str:
+    if any((folder / name).exists() for name in DATA):
+        return f"no hub runs on {folder}: start one with `tocsin run`"
+    return f"no hub runs on {folder} and it holds no data: start one with `tocsin run` or `make demo`"
+
+
+@asynccontextmanager
+async def _own_hub(config: Config) -> AsyncIterator[HubAddress]:
+    from hub import logs
+    from hub.broker import BrokerProblem
+    from hub.supervise import HubProblem, Supervisor
+
+    with (config.folder / "ask.log").open("a") as log:
+        logs.setup("json", config.hub.log_level, process="ask", stream=log)
+        hub = Supervisor(config, roles=OWN_ROLES, log_to=config.folder / "ask.log")
+        try:
+            await hub.start()
+        except (HubProblem, BrokerProblem) as error:
+            raise NoHub(str(error)) from error
+        try:
+            yield HubAddress(pid=os.getpid(), bus_url=hub.bus_url, bus_token=hub.bus_token)
+        finally:
+            await hub.stop()
+            logs.setup(config.hub.log, config.hub.log_level, process="ask")
+
+
+def as_text(reply: Reply) -> str:
+    from hub.render import plain
+
+    return plain(reply)
+
+
+def as_document(reply: Reply) -> str:
+    """The reply for programs: always the same keys."""
+    document = {
+        "ok": reply.ok,
+        "title": reply.title,
+        "lines": reply.lines,
+        "table": reply.table,
+        "buttons": reply.buttons,
+        "facts": reply.facts,
+    }
+    return msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
+
+
+def put(text: str) -> None:
+    """To stdout, also where it cannot show every character."""
+    encoding = sys.stdout.encoding or "utf-8"
+    print(text.encode(encoding, "replace").decode(encoding), flush=True)

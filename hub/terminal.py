@@ -1,0 +1,166 @@
+"""`tocsin chat` on a terminal: a prompt with completion and history, the line of prices above it, alerts as they ring.
+
+What is shown and completed is decided by pure functions; the conversation itself is hub.chat's. Depends on
+prompt_toolkit and rich.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from prompt_toolkit import PromptSession, print_formatted_text
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.document import Document
+from prompt_toolkit.formatted_text import ANSI, StyleAndTextTuples
+from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+from prompt_toolkit.patch_stdout import patch_stdout
+from prompt_toolkit.styles import Style
+from rich.text import Text
+
+from hub import bus as subjects
+from hub import wording
+from hub.chat import REFRESH_S, Chat, Shown, Vocabulary, chat_of, kept
+from hub.config import Config
+from hub.model import Nature
+from hub.render import ansi, rich_lines, safe
+
+Fragments = list[tuple[str, str]]
+OF_NUMBERS = ("snooze", "delete", "why")
+OF_INSTRUMENTS = ("price", "alert")
+
+
+def price_line(shown: Iterable[Shown], now: int, width: int) -> Fragments:
+    """As many prices as fit, coloured by the day's direction. What all share that is not live is said once, in
+    front; else each says its own."""
+    shown = list(shown)
+    natures = {each.nature for each in shown}
+    common = natures.pop() if len(natures) == 1 else None
+    fragments: Fragments = []
+    if common and common != Nature.LIVE:
+        fragments.append(("class:remark", f"{common.value}: "))
+    for index, each in enumerate(shown):
+        part = _one_price(each, now, with_nature=common is None)
+        if _length(fragments) + _length(part) + 4 > width and index:
+            return [*fragments, ("", "…")]
+        fragments += part
+    return fragments or [("class:quiet", "no prices yet")]
+
+
+def _one_price(each: Shown, now: int, *, with_nature: bool) -> Fragments:
+    day = round(each.day * 100, 2)
+    style, arrow = ("class:up", "▲") if day > 0 else ("class:down", "▼") if day < 0 else ("class:quiet", "=")
+    marks = [each.nature.value] if with_nature and each.nature != Nature.LIVE else []
+    marks += [remark] if (remark := each.remark(now)) else []
+    part: Fragments = [
+        ("class:name", f"{safe(each.name)} "),
+        (style, f"{wording.price(each.price, each.decimals)} {arrow}{abs(day):.2f} %"),
+    ]
+    if marks:
+        part.append(("class:remark", f" {' '.join(marks)}"))
+    return [*part, ("", "  ")]
+
+
+def _length(fragments: Fragments) -> int:
+    return sum(len(text) for _, text in fragments)
+
+
+def choices(text: str, words: Vocabulary) -> list[tuple[str, str]]:
+    """What the last word of `text` may become: (word, what it is)."""
+    parts = text.lstrip().lstrip("/").split(" ")
+    last, before = parts[-1].lower(), parts[:-1]
+    if not before:
+        known = words.commands | words.instruments
+    elif before[0].lower() in OF_NUMBERS:
+        known = words.alerts if len(before) == 1 else {}
+    elif before[0].lower() in OF_INSTRUMENTS:
+        known = words.instruments
+    elif before[0].lower() == "help":
+        known = words.commands
+    else:
+        known = {}
+    return [(word, meta) for word, meta in known.items() if word.lower().startswith(last)]
+
+
+# ---------------------------------------------------------------------------------------------- terminal
+
+
+async def talk_on_terminal(config: Config, name: str, on_start: str, stop: asyncio.Event) -> int:
+    """With a prompt, completion, history and the line of prices."""
+
+    def show(lines: Sequence[Text], ring: bool) -> None:
+        print_formatted_text(ANSI(ansi(lines, session.output.get_size().columns)), output=session.output)
+        if ring:
+            session.output.bell()
+            session.output.flush()
+
+    chat = chat_of(config, name, show)
+    session = _session(chat, config.folder / "chat" / f"{subjects.token(name)}.history")
+    banner = [Text(line) for line in on_start.splitlines()] or [Text("Tocsin", style="bold")]
+    hint = "help says what can be asked; Ctrl-D ends the chat. A condition sets an alert: gold > 2400"
+    with patch_stdout(raw=True):
+        show([*banner, Text(hint, style="dim")], False)
+        async with kept(chat), _ended_by(stop, session):
+            while not stop.is_set():
+                try:
+                    text = (await session.prompt_async(refresh_interval=REFRESH_S)).strip()
+                except (EOFError, KeyboardInterrupt):
+                    break
+                reply = await chat.say(text) if text else None
+                if reply:
+                    show(rich_lines(reply), False)
+    return 0
+
+
+def _session(chat: Chat, history: Path) -> PromptSession[str]:
+
+    class FromHub(Completer):
+        def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
+            text = document.text_before_cursor
+            behind = len(text.lstrip("/").split(" ")[-1])
+            for word, meta in choices(text, chat.words):
+                yield Completion(word, start_position=-behind, display_meta=safe(meta))
+
+    def message() -> StyleAndTextTuples:
+        width = session.output.get_size().columns
+        return [*price_line(_in_order(chat.prices), chat.now(), width), ("", "\n"), ("class:prompt", "tocsin> ")]
+
+    lines: History = InMemoryHistory()
+    with suppress(OSError):
+        history.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lines = FileHistory(str(history))
+    style = Style.from_dict(
+        {
+            "name": "bold",
+            "up": "ansigreen",
+            "down": "ansired",
+            "remark": "ansiyellow",
+            "quiet": "ansibrightblack",
+            "prompt": "bold",
+        }
+    )
+    session: PromptSession[str] = PromptSession(
+        message, completer=FromHub(), complete_while_typing=True, history=lines, style=style
+    )
+    return session
+
+
+def _in_order(prices: Mapping[str, Shown]) -> list[Shown]:
+    return sorted(prices.values(), key=lambda each: each.name)
+
+
+@asynccontextmanager
+async def _ended_by(stop: asyncio.Event, session: PromptSession[str]) -> AsyncIterator[None]:
+    """The prompt ends when `stop` is set, also while somebody types."""
+
+    async def watch() -> None:
+        await stop.wait()
+        if session.app.is_running:
+            session.app.exit(exception=EOFError)
+
+    async with asyncio.TaskGroup() as group:
+        watcher = group.create_task(watch())
+        try:
+            yield
+        finally:
+            watcher.cancel()
