@@ -1,0 +1,438 @@
+"""Delivery on a real broker and a real ledger, with a bot that does what the test says."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+import sqlalchemy as sa
+import structlog.testing
+
+from hub import bus as names
+from hub.bothost import Sender
+from hub.bus import Bus, connect
+from hub.config import Config, DeliverySection
+from hub.delivery import A_MESSAGE, Delivery, latency_ms, now_us
+from hub.ledger import Ledger, LedgerFull, open_ledger, outbox
+from hub.ledger.outbox import PER_DESTINATION, Due
+from hub.ledger.tables import destinations, notifications, owners
+from hub.model import Instrument, Message
+from hub.plugin import GiveUp, Hub, TryLater
+
+if TYPE_CHECKING:
+    from tests.conftest import NatsServer
+
+S = 1_000_000
+LEASE = 60 * S
+
+
+class Catalogue:
+    def get(self, instrument_id: str) -> Instrument | None:
+        return None
+
+    def find(self, word: str) -> Instrument:
+        raise AssertionError("delivery finds nothing")
+
+    def served(self) -> list[Instrument]:
+        return []
+
+
+class Phone:
+    """A bot whose answers are scripted: a text, an exception, or the default text for ever."""
+
+    def __init__(self) -> None:
+        self.script: list[str | Exception] = []
+        self.got: list[list[int]] = []
+        self.addresses: list[str] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def run(self, hub: Hub) -> None:
+        await asyncio.Event().wait()
+
+    async def send(self, message: Message) -> str:
+        self.got.append([n.id for n in message.notifications])
+        self.addresses.append(message.address)
+        await self.gate.wait()
+        step = self.script.pop(0) if self.script else "ok"
+        if isinstance(step, Exception):
+            raise step
+        return step
+
+
+class House:
+    """A ledger and a broker with people in it."""
+
+    def __init__(self, bus: Bus, ledger: Ledger) -> None:
+        self.bus = bus
+        self.ledger = ledger
+        self.next_id = 1
+
+    def delivery(self, worker: str = "w", *, config: DeliverySection | None = None, **more: Any) -> Delivery:
+        return Delivery(self.bus, self.ledger, Catalogue(), config or DeliverySection(), worker, **more)
+
+    async def due(self, count: int = 1, destination: int = 1, **values: Any) -> list[int]:
+        """Rows that a sweep has to find."""
+        ids = list(range(self.next_id, self.next_id + count))
+        self.next_id += count
+        now = now_us()
+        rows = [
+            {
+                "id": id, "key": f"alert:{id}", "destination_id": destination, "title": f"title {id}", "text": "why",
+                "state": "due", "due_at": now, "created_at": now, **values,
+            }
+            for id in ids
+        ]  # fmt: skip
+        await self.ledger.write(lambda c: c.execute(notifications.insert(), rows))
+        return ids
+
+    async def offered(self, delivery: Delivery, count: int = 1, destination: int = 1) -> list[int]:
+        """Rows as the engine writes them: claimed in its own transaction, offered after it."""
+        claim = {"claimed_by": delivery.worker, "claimed_until": now_us() + delivery.lease_us}
+        ids = await self.due(count, destination, **claim)
+        delivery.offer(await self.ledger.read(lambda c: outbox.load(c, ids, Catalogue().get)))
+        return ids
+
+    async def rows(self) -> dict[int, tuple[str, int, str]]:
+        """State, attempts and reason by number."""
+        n = notifications.c
+        query = sa.select(n.id, n.state, n.attempts, n.reason)
+        return {r[0]: (r[1], r[2], r[3]) for r in await self.ledger.read(lambda c: c.execute(query).all())}
+
+    async def until(self, true: Callable[[dict[int, tuple[str, int, str]]], bool]) -> None:
+        async with asyncio.timeout(15):
+            while not true(await self.rows()):
+                await asyncio.sleep(0.01)
+
+    async def all_sent(self) -> None:
+        await self.until(lambda rows: all(state == "sent" for state, _, _ in rows.values()))
+
+
+@pytest.fixture
+async def house(nats_server: "NatsServer", tmp_path: Path) -> AsyncIterator[House]:
+    def people(connection: sa.Connection) -> None:
+        connection.execute(owners.insert().values(id=1, kind="user", name="anna", created_at=0))
+        for id in range(1, 61):
+            connection.execute(
+                destinations.insert().values(
+                    id=id, owner_id=1, platform="push", address=f"json://secret/{id}", label="phone", created_at=0
+                )
+            )
+
+    async with open_ledger(Config(folder=tmp_path)) as ledger, connect(nats_server.url, nats_server.token, "t") as bus:
+        await ledger.write(people)
+        yield House(bus, ledger)
+
+
+@contextlib.asynccontextmanager
+async def hosted(house: House, sender: Sender) -> AsyncIterator[None]:
+    """The sender on the bus, as a bot's process serves it."""
+
+    async def answer(payload: bytes) -> bytes:
+        return msgspec.json.encode(await sender.send(msgspec.json.decode(payload, type=Message)))
+
+    async with house.bus.serve(names.send("push"), answer, queue="bots"):
+        await house.bus.client.flush()
+        yield
+
+
+@contextlib.asynccontextmanager
+async def running(delivery: Delivery) -> AsyncIterator[asyncio.Task[None]]:
+    """Until the block ends; what run() raises by itself is raised here."""
+    task = asyncio.create_task(delivery.run())
+    while not delivery._running and not task.done():
+        await asyncio.sleep(0.001)
+    try:
+        yield task
+    finally:
+        if not task.cancelling():  # a second one would cut its ending short
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_what_is_offered_and_what_lies_in_the_table_is_sent(house: House) -> None:
+    """An offer goes out at once, older rows with the first sweep, and each is marked with its receipt."""
+    phone, delivery = Phone(), house.delivery()
+    waiting = await house.due(2)
+    async with hosted(house, Sender(phone)), running(delivery):
+        await house.all_sent()
+        offered = await house.offered(delivery)
+        await house.all_sent()
+    assert phone.got == [waiting, offered]
+    row = (await house.ledger.read(lambda c: c.execute(sa.select(notifications)).mappings().all()))[0]
+    assert (row["receipt"], row["claimed_by"], row["attempts"]) == ("ok", "", 1)
+    assert row["message_id"] and row["settled_at"] >= row["created_at"]
+
+
+async def test_an_offer_needs_no_sweep(house: House) -> None:
+    """The request leaves though nothing nudges and no timer ends: the ledger is not asked in between."""
+    phone, delivery = Phone(), house.delivery()
+    async with hosted(house, Sender(phone)), running(delivery):
+        reads: list[object] = []
+        delivery._ledger = _Watched(house.ledger, reads)  # type: ignore[assignment]
+        await house.offered(delivery)
+        async with asyncio.timeout(2):
+            while not phone.got:
+                await asyncio.sleep(0)
+        assert reads == []
+        await house.all_sent()
+        status = await delivery.status()
+    assert status["since_start"] == {"sent": 1, "later": 0, "dead": 0}
+    assert status["latency_ms"]["p50"] >= 0  # type: ignore[index]
+
+
+class _Watched:
+    """A ledger that notes each read."""
+
+    def __init__(self, ledger: Ledger, reads: list[object]) -> None:
+        self.write = ledger.write
+        self._ledger = ledger
+        self._reads = reads
+
+    async def read(self, fn: Callable[[sa.Connection], Any]) -> Any:
+        self._reads.append(fn)
+        return await self._ledger.read(fn)
+
+
+async def test_what_comes_while_one_is_in_flight_goes_as_the_next_message(house: House) -> None:
+    """One message a destination at a time, the rest together, in order; other destinations do not wait."""
+    phone, delivery = Phone(), house.delivery()
+    phone.gate.clear()
+    async with hosted(house, Sender(phone)), running(delivery):
+        first = await house.offered(delivery)
+        rest = [(await house.offered(delivery))[0] for _ in range(3)]
+        other = await house.offered(delivery, destination=2)
+        async with asyncio.timeout(5):
+            while len(phone.got) < 2:
+                await asyncio.sleep(0.01)
+        assert phone.got == [first, other]
+        phone.gate.set()
+        await house.all_sent()
+    assert phone.got == [first, other, rest]
+
+
+async def test_a_message_holds_no_more_than_fifty_and_no_row_is_lost(house: House) -> None:
+    """Far more than memory holds for one destination: all are sent once, in order."""
+    phone, delivery = Phone(), house.delivery()
+    async with hosted(house, Sender(phone)), running(delivery):
+        ids = await house.due(3 * PER_DESTINATION + 7)
+        ids += await house.offered(delivery, 2 * PER_DESTINATION)
+        await house.bus.client.publish(names.OUTBOX, b"")
+        await house.all_sent()
+    assert [id for got in phone.got for id in got if id <= 307] == ids[:307]
+    assert sorted(id for got in phone.got for id in got) == ids
+    assert max(map(len, phone.got)) <= A_MESSAGE
+    assert delivery._until == {} and delivery._lanes == {} and delivery._to_release == []
+
+
+async def test_a_platforms_time_is_kept_and_nothing_overtakes(house: House) -> None:
+    """While the first message waits for its time, newer ones of that destination wait too and then come behind."""
+    phone, delivery = Phone(), house.delivery()
+    phone.script = [TryLater("slow down", 0.6)]
+    async with hosted(house, Sender(phone)), running(delivery):
+        started = asyncio.get_running_loop().time()
+        first = await house.offered(delivery)
+        await house.until(lambda rows: rows[first[0]][1] == 1)
+        second = await house.offered(delivery)
+        other = await house.offered(delivery, destination=2)
+        await house.until(lambda rows: rows[other[0]][0] == "sent")
+        assert (await house.rows())[second[0]] == ("due", 0, "")
+        assert (await house.rows())[first[0]] == ("due", 1, "slow down")
+        await house.all_sent()
+        assert asyncio.get_running_loop().time() - started >= 0.6
+    assert [id for got in phone.got for id in got] == [*first, *other, *first, *second]
+    assert (await house.rows())[second[0]][1] == 1
+
+
+async def test_an_absent_bot_is_waited_for(house: House) -> None:
+    """No responder: later, said once with the reason; when the bot is there, everything comes in order."""
+    phone, delivery = Phone(), house.delivery()
+    with structlog.testing.capture_logs() as logs:
+        async with running(delivery):
+            ids = await house.offered(delivery, 2)
+            await house.until(lambda rows: rows[ids[0]][1] == 1)
+            assert (await house.rows())[ids[0]][2] == "the push bot is not running"
+            assert (await delivery.status())["errors"] == {"push": "the push bot is not running"}
+            async with hosted(house, Sender(phone)):
+                await house.all_sent()
+    assert [id for got in phone.got for id in got] == ids
+    told = [(line["log_level"], line["event"]) for line in logs if line.get("destination")]
+    assert told == [("warning", "a destination fails"), ("info", "a destination works again")]
+    assert "secret" not in str(logs)
+
+
+async def test_a_refusal_ends_a_notification_and_says_so(house: House) -> None:
+    """Dead with its reason, told as an error with the numbers and without the address; the next goes on."""
+    phone, delivery = Phone(), house.delivery()
+    phone.script = [GiveUp("blocked by the user")]
+    with structlog.testing.capture_logs() as logs:
+        async with hosted(house, Sender(phone)), running(delivery):
+            (dead,) = await house.offered(delivery)
+            await house.until(lambda rows: rows[dead][0] == "dead")
+            (sent,) = await house.offered(delivery)
+            await house.until(lambda rows: rows[sent][0] == "sent")
+            status = await delivery.status()
+    assert (await house.rows())[dead] == ("dead", 1, "blocked by the user")
+    assert (status["sent"], status["dead"], status["due"]) == (1, 1, 0)
+    (error,) = [line for line in logs if line["log_level"] == "error"]
+    assert error["notifications"] == [dead] and "secret" not in str(logs)
+
+
+async def test_age_ends_the_old_and_not_the_young(house: House) -> None:
+    """In one failing message only what is past the limit is given up."""
+    phone = Phone()
+    phone.script = [TryLater("busy", 0.1)]
+    delivery = house.delivery(config=DeliverySection(give_up_after_hours=1))
+    (old,) = await house.due(created_at=now_us() - 3601 * S)
+    (young,) = await house.due()
+    async with hosted(house, Sender(phone)), running(delivery):
+        await house.until(lambda rows: rows[young][0] == "sent")
+    assert phone.got == [[old, young], [young]]
+    assert (await house.rows())[old] == ("dead", 1, "not sent within 1 h: busy")
+
+
+async def test_dying_between_send_and_mark_repeats_nothing(house: House) -> None:
+    """The next start asks again and the bot answers from its memory."""
+    phone = Phone()
+    sender = Sender(phone)
+    first = house.delivery("first")
+    async with hosted(house, sender):
+        ids = await house.due(2, claimed_by="first", claimed_until=now_us() + LEASE)
+        dues = await house.ledger.read(lambda c: outbox.load(c, ids, Catalogue().get))
+        receipt, answered = await first._hand_over(dues[0].destination, dues)  # and then it died
+        assert (receipt.outcome, answered) == ("sent", True)
+        async with running(house.delivery("second")):
+            await house.all_sent()
+    assert phone.got == [ids]
+
+
+async def test_a_worker_that_lost_its_claim_changes_nothing_and_says_so(house: House) -> None:
+    """Paused during its send, it wakes up to rows that are another's."""
+    phone, delivery = Phone(), house.delivery()
+    phone.gate.clear()
+    with structlog.testing.capture_logs() as logs:
+        async with hosted(house, Sender(phone)), running(delivery):
+            (id,) = await house.offered(delivery)
+            async with asyncio.timeout(5):
+                while not phone.got:
+                    await asyncio.sleep(0.01)
+            theirs = notifications.update().values(claimed_by="other", claimed_until=now_us() + LEASE)
+            await house.ledger.write(lambda c: c.execute(theirs))
+            phone.gate.set()
+            async with asyncio.timeout(5):
+                while not any(line["event"].startswith("a claim was lost") for line in logs):
+                    await asyncio.sleep(0.01)
+    assert (await house.rows())[id] == ("due", 0, "")
+
+
+async def test_a_claim_that_may_be_over_is_not_sent_on(house: House) -> None:
+    """An offer that came too late goes back to the table and is claimed anew."""
+    phone, delivery = Phone(), house.delivery()
+    async with hosted(house, Sender(phone)), running(delivery):
+        ids = await house.due(due_at=now_us() - 200 * S, claimed_by="w", claimed_until=now_us() - 80 * S)
+        stale: list[Due] = await house.ledger.read(lambda c: outbox.load(c, ids, Catalogue().get))
+        delivery.offer(stale)
+        await house.all_sent()
+    assert phone.got == [ids]
+
+
+async def test_stopping_finishes_what_is_in_flight_and_puts_the_rest_back(house: House) -> None:
+    """The message under way is marked, what waits behind it is free for the next worker."""
+    phone, delivery = Phone(), house.delivery()
+    phone.gate.clear()
+    async with hosted(house, Sender(phone)):
+        async with running(delivery) as task:
+            (first,) = await house.offered(delivery)
+            async with asyncio.timeout(5):
+                while not phone.got:
+                    await asyncio.sleep(0.01)
+            (second,) = await house.offered(delivery)
+            task.cancel()
+            await asyncio.sleep(0.02)
+            phone.gate.set()
+        rows = await house.rows()
+        assert (rows[first][0], rows[second]) == ("sent", ("due", 0, ""))
+        claims = await house.ledger.read(lambda c: c.scalars(sa.select(notifications.c.claimed_by)).all())
+        assert list(claims) == ["", ""]
+        async with running(house.delivery("next")):
+            await house.all_sent()
+    assert phone.got == [[first], [second]]
+
+
+async def test_a_full_disk_delays_the_mark_and_is_told_once(house: House) -> None:
+    """The message is sent once; its mark is tried until there is room."""
+
+    class Full:
+        def __init__(self, ledger: Ledger) -> None:
+            self.read = ledger.read
+            self._ledger = ledger
+            self.refusals = 2
+
+        async def write(self, fn: Callable[[sa.Connection], Any]) -> Any:
+            if self.refusals:
+                self.refusals -= 1
+                raise LedgerFull("no room")
+            return await self._ledger.write(fn)
+
+    phone, delivery = Phone(), house.delivery()
+    with structlog.testing.capture_logs() as logs:
+        async with hosted(house, Sender(phone)), running(delivery):
+            delivery._ledger = Full(house.ledger)  # type: ignore[assignment]
+            ids = await house.offered(delivery)
+            await house.all_sent()
+            await asyncio.sleep(0)
+    assert phone.got == [ids]
+    assert [line["event"] for line in logs].count("the ledger is full, marks wait") == 1
+
+
+async def test_many_destinations_are_served_side_by_side(house: House) -> None:
+    """Sixty destinations, one slow: the others do not wait for it."""
+    phone, delivery = Phone(), house.delivery()
+    phone.gate.clear()
+    async with hosted(house, Sender(phone)), running(delivery):
+        await house.offered(delivery)
+        async with asyncio.timeout(5):
+            while not phone.got:
+                await asyncio.sleep(0.01)
+        slow, phone.gate = phone.gate, asyncio.Event()
+        phone.gate.set()
+        for destination in range(2, 61):
+            await house.offered(delivery, destination=destination)
+        await house.until(lambda rows: sum(state == "sent" for state, _, _ in rows.values()) == 59)
+        slow.set()
+        await house.all_sent()
+    assert len(set(phone.addresses)) == 60
+
+
+async def test_an_answer_that_is_no_receipt_is_asked_for_again(house: House) -> None:
+    """A broken bot loses no notification."""
+
+    async def nonsense(_: bytes) -> bytes:
+        return b"[]"
+
+    delivery = house.delivery()
+    async with house.bus.serve(names.send("push"), nonsense), running(delivery):
+        await house.bus.client.flush()
+        (id,) = await house.offered(delivery)
+        await house.until(lambda rows: rows[id][1] == 1)
+    state, _, reason = (await house.rows())[id]
+    assert state == "due" and "no receipt" in reason
+
+
+async def test_waiting_for_more_groups_what_fires_close_together(house: House) -> None:
+    """With group_for_ms the first one waits for the next."""
+    phone, delivery = Phone(), house.delivery(config=DeliverySection(group_for_ms=200))
+    async with hosted(house, Sender(phone)), running(delivery):
+        ids = [(await house.offered(delivery))[0] for _ in range(3)]
+        await house.all_sent()
+    assert phone.got == [ids]
+
+
+def test_latencies_are_told_as_shares() -> None:
+    """Median and tail in milliseconds; nothing before the first."""
+    assert latency_ms([]) == {}
+    assert latency_ms(range(0, 101_000, 1000)) == {"p50": 50.0, "p95": 95.0, "p99": 99.0}

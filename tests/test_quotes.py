@@ -1,0 +1,132 @@
+"""The newest quotes: filled from the past, kept by the bus, never by what is malformed."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from hub import bus as names
+from hub.bus import Bus, connect
+from hub.model import Candle, Instrument, Kind, Quote, Tick
+from hub.quotes import Quotes
+
+if TYPE_CHECKING:
+    from tests.conftest import NatsServer
+
+S = 1_000_000
+NOW = 1_800_000_000 * S
+
+
+class Catalogue:
+    def __init__(self) -> None:
+        self.instruments = {
+            "XAU-USD": Instrument(id="XAU-USD", name="Gold", basis="mid", stale_after_s=30),
+            "BTC-USD": Instrument(id="BTC-USD", name="Bitcoin", stale_after_s=30),
+        }
+
+    def get(self, instrument_id: str) -> Instrument | None:
+        return self.instruments.get(instrument_id)
+
+
+def candle(**facts: float) -> Candle:
+    return Candle(
+        **{"start": 0, "open": 1.0, "high": 1.0, "low": 1.0, "close": 1.0, "count": 1, "sum": 0.0, "sum_squares": 0.0}
+        | facts  # type: ignore[arg-type]
+    )
+
+
+class Past:
+    """A history that knows two instruments, one of them no longer in the catalogue."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, int]] = []
+
+    async def last_ticks(self) -> dict[str, Tick]:
+        gold = Tick(instrument="XAU-USD", kind=Kind.QUOTE, bid=2400.0, ask=2401.0, venue_time=NOW - 5 * S,
+                    received_at=NOW - 4 * S, source="demo")  # fmt: skip
+        return {"XAU-USD": gold, "OLD": msgspec.structs.replace(gold, instrument="OLD")}
+
+    async def day(self, instrument: str, time_us: int) -> tuple[Candle | None, Candle | None]:
+        self.asked.append((instrument, time_us))
+        return candle(open=2390.0, high=2400.0, low=2380.0), candle(close=2385.0)
+
+
+def quote(**facts: Any) -> Quote:
+    return Quote(
+        **{
+            "instrument": "XAU-USD", "price": 2402.0, "time": NOW, "received_at": NOW, "source": "demo",
+            "open": 2390.0, "high": 2402.0, "low": 2380.0, **facts,
+        }
+    )  # fmt: skip
+
+
+@pytest.fixture
+async def bus(nats_server: "NatsServer") -> AsyncIterator[Bus]:
+    async with connect(nats_server.url, nats_server.token, "test") as opened:
+        yield opened
+
+
+@pytest.fixture
+async def quotes(bus: Bus) -> AsyncIterator[Quotes]:
+    made = Quotes(bus, Past(), Catalogue(), clock=lambda: NOW)
+    await made.start()
+    await bus.client.flush()
+    yield made
+    await made.stop()
+
+
+async def publish(bus: Bus, subject: str, payload: bytes, until: Callable[[], bool]) -> None:
+    await bus.client.publish(subject, payload)
+    async with asyncio.timeout(5):
+        while not until():
+            await asyncio.sleep(0.002)
+
+
+async def test_a_price_is_known_before_the_first_tick(quotes: Quotes) -> None:
+    """The last tick's mid with its day, the high widened by it; an instrument that is no longer known is left out."""
+    (gold,) = quotes.all()
+    assert (gold.price, gold.open, gold.high, gold.low, gold.previous) == (2400.5, 2390.0, 2400.5, 2380.0, 2385.0)
+    assert (gold.time, gold.received_at) == (NOW - 5 * S, NOW - 4 * S)
+    assert quotes.get("XAU-USD") is gold and quotes.get("OLD") is None
+
+
+async def test_the_bus_brings_the_newest(bus: Bus, quotes: Quotes) -> None:
+    """By instrument, and none goes backwards."""
+    await publish(bus, "quote.BTC-USD", msgspec.json.encode(quote(instrument="BTC-USD", price=60000.0)),
+                  lambda: quotes.get("BTC-USD") is not None)  # fmt: skip
+    await publish(bus, "quote.XAU-USD", msgspec.json.encode(quote(received_at=NOW - 60 * S, price=1.0)), lambda: True)
+    await publish(bus, "quote.XAU-USD", msgspec.json.encode(quote()), lambda: quotes.get("XAU-USD") == quote())
+    assert [q.instrument for q in quotes.all()] == ["BTC-USD", "XAU-USD"]
+
+
+@pytest.mark.parametrize(
+    ("subject", "payload", "reason"),
+    [
+        ("quote.XAU-USD", b"{", "malformed"),
+        ("quote.XAU-USD", b'{"price": null}', "malformed"),
+        ("quote.XAU-USD", msgspec.json.encode(quote()).replace(b"2402.0", b"NaN", 1), "malformed"),
+        (names.quote("NEW"), msgspec.json.encode(quote(instrument="NEW")), "unknown instrument"),
+        ("quote.XAU-USD", msgspec.json.encode(quote(instrument="BTC-USD")), "another instrument's subject"),
+    ],
+)
+async def test_what_is_malformed_is_refused_and_counted(
+    bus: Bus, quotes: Quotes, subject: str, payload: bytes, reason: str
+) -> None:
+    """Nothing of it is shown, and the next good one is."""
+    before = quotes.all()
+    await publish(bus, subject, payload, lambda: quotes.refused[reason] == 1)
+    assert quotes.all() == before
+    await publish(bus, "quote.XAU-USD", msgspec.json.encode(quote()), lambda: quotes.get("XAU-USD") == quote())
+
+
+async def test_age_and_staleness_are_computed_when_they_are_read(bus: Bus) -> None:
+    """A silent ingest shows: old in open hours is stale, old in a closed market is not, and what ingest says counts."""
+    quotes = Quotes(bus, Past(), Catalogue(), clock=lambda: NOW)
+    assert quotes.age_s(quote(received_at=NOW - 20 * S)) == 20.0
+    assert quotes.age_s(quote(received_at=NOW + 5 * S)) == 0.0
+    assert not quotes.stale(quote(received_at=NOW - 30 * S))
+    assert quotes.stale(quote(received_at=NOW - 31 * S))
+    assert not quotes.stale(quote(received_at=NOW - 31 * S, market_open=False))
+    assert quotes.stale(quote(stale_since=NOW - S))
