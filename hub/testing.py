@@ -5,11 +5,445 @@ with a sentence that says which promise was broken. Nothing in the hub itself im
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import math
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager
 
 from hub.cache import Cache
-from hub.model import Line, Reply
+from hub.frame import Event, EventKind, Frame, Refusal, empty
+from hub.history import History, Position
+from hub.history.ladder import RUNGS, ladder_of
+from hub.model import MOVES, SECOND_US, Candle, Kind, Line, Nature, Reply, Tick, Verdict
 from hub.plugin import BotModule, Command, GiveUp, TryLater
+
+# ---------------------------------------------------------------------------------------------- commands
+
+LONGEST_SUMMARY = 100
+LONGEST_BUTTON_BYTES = 64
+LONGEST_REPLY = 8_000
+"""Characters of a reply's title, lines and table together: what every platform can still cut sensibly."""
+
+
+async def check_command(command: Command, ask: Callable[[str], Awaitable[Reply]]) -> None:
+    """A command names itself in its usage and examples, and each example gets a reply that can be shown: an
+    answer, or a refusal in words. `ask` runs a line as a person would."""
+    assert isinstance(command.SUMMARY, str), "SUMMARY is a text"
+    assert 0 < len(command.SUMMARY) <= LONGEST_SUMMARY, f"SUMMARY has 1 to {LONGEST_SUMMARY} characters"
+    assert "\n" not in command.SUMMARY, "SUMMARY is one line"
+    assert command.USAGE.split()[0] == command.NAME, f'USAGE begins with the name "{command.NAME}"'
+    assert command.EXAMPLES, "there is at least one example"
+    for example in command.EXAMPLES:
+        assert example.split()[0] == command.NAME, f'the example "{example}" begins with the command\'s name'
+        check_reply(await ask(example), f'the reply to "{example}"')
+
+
+def check_reply(reply: Reply, what: str = "the reply") -> None:
+    """A reply that every platform can show."""
+    said = [reply.title, *reply.lines, *(cell for row in reply.table for cell in row)]
+    assert any(said) or reply.image, f"{what} says something"
+    assert sum(map(len, said)) <= LONGEST_REPLY, f"{what} has at most {LONGEST_REPLY} characters"
+    assert reply.ok or reply.lines, f"{what} refuses without a word why"
+    assert len({len(row) for row in reply.table}) <= 1, f"{what} has a table whose rows are equally long"
+    for button in reply.buttons:
+        size = len(button.line.encode())
+        assert size <= LONGEST_BUTTON_BYTES, f"{what} has the button {button.line!r} of {size} bytes, 64 is the most"
+    assert "failed: it was logged" not in " ".join(reply.lines), f"{what} is that the command failed"
+
+
+# ------------------------------------------------------------------------------------------------- bots
+
+
+async def check_bot(module: BotModule) -> None:
+    """A bot's module opens with its defaults, names its platforms as words, and its listening side waits until it
+    is cancelled, then ends at once."""
+    assert module.PLATFORMS, "PLATFORMS names at least one platform"
+    for platform in module.PLATFORMS:
+        assert platform.isidentifier() and platform.islower(), f"the platform {platform!r} is a word in lower case"
+    bot = module.open_bot(module.Settings())
+    listening = asyncio.ensure_future(bot.run(_NoHub()))
+    done, _ = await asyncio.wait({listening}, timeout=0.05)
+    if done:
+        error = listening.exception()
+        assert isinstance(error, TryLater | GiveUp), (
+            f"run() ends only when it is cancelled, or with a reason: {error!r}"
+        )
+        return
+    listening.cancel()
+    done, _ = await asyncio.wait({listening}, timeout=5)
+    assert done and listening.cancelled(), "run() lets itself be cancelled, within 5 s and without another error"
+
+
+class _NoHub:
+    """A hub that answers nothing, so that a bot is looked at by itself."""
+
+    async def ask(self, line: Line) -> Reply:
+        raise TryLater("no hub answers in a contract check")
+
+    async def publish(self, subject: str, payload: bytes) -> None:
+        return
+
+
+# ------------------------------------------------------------------------------------------------ cache
+
+
+async def check_cache(cache: Cache, pass_time: Callable[[float], Awaitable[None]]) -> None:
+    """`cache` is empty; `pass_time` lets so many seconds go by for it."""
+    await _check_values(cache, pass_time)
+    await _check_counters(cache, pass_time)
+    await _check_boards(cache)
+
+
+async def _check_values(cache: Cache, pass_time: Callable[[float], Awaitable[None]]) -> None:
+    assert await cache.get("value") is None, "an absent key is None"
+    await cache.set("value", b"\x00one", 10)
+    assert await cache.get("value") == b"\x00one", "what was set is read"
+    await pass_time(6)
+    await cache.set("value", b"two", 10)
+    await pass_time(6)
+    assert await cache.get("value") == b"two", "setting again replaces the value and its time to live"
+    await pass_time(6)
+    assert await cache.get("value") is None, "a value ends with its time to live"
+    await cache.set("kept", b"")
+    await pass_time(1000)
+    assert await cache.get("kept") == b"", "without a time to live a value stays, also an empty one"
+    await cache.delete("kept")
+    await cache.delete("kept")
+    assert await cache.get("kept") is None, "what was deleted is gone; deleting it again is nothing"
+
+
+async def _check_counters(cache: Cache, pass_time: Callable[[float], Awaitable[None]]) -> None:
+    totals = await asyncio.gather(*(cache.add("count", 2, 10) for _ in range(20)))
+    assert sorted(totals) == list(range(2, 41, 2)), "counting is atomic: each sees a total of its own"
+    await pass_time(6)
+    assert await cache.add("count", -1, 10) == 39, "a counter goes down as well"
+    await pass_time(6)
+    assert await cache.add("count", 5, 10) == 5, "a counter's window is not prolonged by counting"
+
+
+async def _check_boards(cache: Cache) -> None:
+    assert await cache.top("board", 3) == [], "an absent board is empty"
+    for member, score in (("b", 1.5), ("a", 1.5), ("c", -2.0), ("d", 9.0)):
+        await cache.rank("board", member, score)
+    await cache.rank("board", "d", 0.0)
+    assert await cache.top("board", 3) == [("a", 1.5), ("b", 1.5), ("d", 0.0)], "highest first, equals by name"
+    assert len(await cache.top("board", 10)) == 4, "asking for more than there is gets what there is"
+    assert await cache.top("other", 3) == [], "boards are separate"
+
+
+# ---------------------------------------------------------------------------------------------- history
+
+OpenHistory = Callable[[], AbstractAsyncContextManager[History]]
+MINUTE_US = 60 * SECOND_US
+DAY_US = 86_400 * SECOND_US
+EVER = (-DAY_US, 1 << 60)
+NOON_US = 1_399_032_000 * SECOND_US  # 2014-05-02 12:00 UTC
+
+
+async def check_history(open_: OpenHistory) -> None:
+    """A store kept to the contract of hub.history. `open_` opens the same store each time, empty at first."""
+    async with open_() as history:
+        await _check_empty(history)
+        await _check_ticks_come_back(history)
+        await _check_ranges(history)
+        await _check_ladder(history)
+        await _check_late_ticks(history)
+        await _check_stream_order(history)
+        await _check_counts(history)
+        await _check_all_or_nothing(history)
+        await _check_reads_during_writes(history)
+        await _check_tries(history)
+        before = await _everything(history)
+    async with open_() as history:
+        assert await _everything(history) == before, "opened again, the store says something else"
+        await _check_goes_on_after_opening(history)
+        await _check_prune(history)
+
+
+def frame_of(ticks: Iterable[Tick], *, number: int = 1, epoch: int = 1, nature: Nature = Nature.LIVE) -> Frame:
+    """The ticks as one frame. Each needs its received_at; a quote without a price has its mid."""
+    frame = empty(epoch, number)
+    for one in ticks:
+        assert one.received_at is not None
+        frame.instrument.append(_index(frame.instruments, one.instrument))
+        frame.source.append(_index(frame.sources, one.source))
+        frame.kind.append(one.kind)
+        frame.verdict.append(one.verdict)
+        frame.venue_time.append(one.venue_time)
+        frame.received_at.append(one.received_at)
+        frame.price.append(_price(one))
+        frame.bid.append(one.bid)
+        frame.ask.append(one.ask)
+        frame.volume.append(one.volume)
+        frame.vendor_number.append(one.number)
+    frame.natures = [nature.value] * len(frame.sources)
+    frame.opened_at = frame.received_at[0] if frame.received_at else 0
+    frame.clock = frame.received_at[-1] if frame.received_at else 0
+    return frame
+
+
+def _index(names: list[str], name: str) -> int:
+    if name not in names:
+        names.append(name)
+    return names.index(name)
+
+
+def _price(one: Tick) -> float:
+    if one.price is not None:
+        return one.price
+    assert one.bid is not None
+    assert one.ask is not None
+    return (one.bid + one.ask) / 2
+
+
+def _trade(instrument: str, time_us: int, price: float, volume: float | None = None, **more: object) -> Tick:
+    fields = {"received_at": time_us, "venue_time": time_us, "source": "check", **more}
+    return Tick(instrument=instrument, kind=Kind.TRADE, price=price, volume=volume, **fields)  # type: ignore[arg-type]
+
+
+async def _store(history: History, *ticks: Tick) -> Position:
+    """In one frame, the next of the stream."""
+    stands = await history.position()
+    frame = frame_of(ticks, number=stands.number + 1)
+    after = Position(stream="check", sequence=stands.sequence + 1, epoch=1, number=frame.number, clock=frame.clock)
+    return await history.append([frame], after)
+
+
+async def _check_empty(history: History) -> None:
+    assert await history.position() == Position()
+    assert await history.tick_count() == 0
+    assert await history.last_ticks() == {}
+    assert await history.marks() == {}
+    assert await history.refusals() == {}
+    assert await history.finished() == {}
+    assert await history.ticks("NO-SUCH", *EVER) == []
+    assert await history.candles("NO-SUCH", "1m", *EVER) == []
+    assert await history.window("NO-SUCH", 0, DAY_US, 100) == ("1h", [])
+    assert await history.day("NO-SUCH", NOON_US) == (None, None)
+    assert await history.prune(EVER[1]) == 0
+
+
+async def _check_ticks_come_back(history: History) -> None:
+    """Every field of every tick, bit by bit, in stream order where the times are equal."""
+    stored = [
+        _trade("BACK", NOON_US, 0.1 + 0.2, 1e-8, number=2**52, received_at=NOON_US + 1_234),
+        _trade("BACK", NOON_US, 5e-324, None, received_at=NOON_US - 1),
+        _trade("BACK", NOON_US, 5e-324, None, received_at=NOON_US - 1),
+        Tick(instrument="BACK", kind=Kind.QUOTE, price=1299.5, bid=1299.0, ask=1300.0, received_at=NOON_US + 1),
+        *(_trade("BACK", NOON_US + 2 + one, 7.0, verdict=one, source="another") for one in Verdict),
+    ]
+    before = await history.position()
+    after = await _store(history, *stored)
+    assert after == await history.position()
+    assert after.ticks == before.ticks + len(stored)
+    assert await history.ticks("BACK", *EVER) == stored
+    assert await history.ticks("BACK", *EVER, newest_first=True) == stored[::-1]
+    assert await history.ticks("BACK", *EVER, limit=2) == stored[:2]
+    assert await history.ticks("BACK", *EVER, limit=2, newest_first=True) == stored[:-3:-1]
+    assert await history.ticks("BACK", *EVER, limit=0) == []
+
+
+async def _check_ranges(history: History) -> None:
+    """[start, end), by ticks and by the starts of candles."""
+    minutes = [NOON_US + minute * MINUTE_US for minute in range(4)]
+    await _store(history, *(_trade("RANGE", time_us, 1.0 + place) for place, time_us in enumerate(minutes)))
+    assert [one.venue_time for one in await history.ticks("RANGE", minutes[1], minutes[3])] == minutes[1:3]
+    assert [one.start for one in await history.candles("RANGE", "1m", minutes[1], minutes[3])] == minutes[1:3]
+    assert await history.ticks("RANGE", minutes[2], minutes[2]) == []
+    assert await history.ticks("RANGE", minutes[3], minutes[0]) == []
+    rung, within = await history.window("RANGE", minutes[1] + 1, minutes[3] + 1, 100)
+    assert (rung, [one.start for one in within]) == ("1m", minutes[1:])
+    rung, within = await history.window("RANGE", minutes[0], minutes[0] + 400 * DAY_US, 400)
+    assert (rung, [one.count for one in within]) == ("1d", [4])
+
+
+async def _check_ladder(history: History) -> None:
+    """Each rung is what its ticks make, over batches that end within intervals, across midnight, with two
+    instruments in one frame and with ticks that do not count."""
+    made = {"LADDER-A": _walk("LADDER-A", 700), "LADDER-B": _walk("LADDER-B", 500)}
+    both = [one for pair in zip(*made.values(), strict=False) for one in pair] + made["LADDER-A"][500:]
+    for start in range(0, len(both), 37):
+        await _store(history, *both[start : start + 37])
+    for instrument, ticks in made.items():
+        for rung in RUNGS:
+            expected = ladder_of(((_time(one), _price(one), one.volume) for one in ticks if one.verdict < MOVES), rung)
+            same_candles(await history.candles(instrument, rung, *EVER), expected)
+    midnight = NOON_US + DAY_US // 2
+    first, second = await history.candles("LADDER-A", "1d", *EVER)
+    assert await history.day("LADDER-A", midnight) == (second, first)
+    assert await history.day("LADDER-A", midnight - 1) == (first, None)
+    assert await history.day("LADDER-A", midnight + DAY_US) == (None, second)
+
+
+def _walk(instrument: str, count: int) -> list[Tick]:
+    """A tick every 97 seconds from noon on, over more than a day's end; every seventh moves nothing."""
+    verdicts = [Verdict.PRICE, Verdict.CONFIRMED, Verdict.PRICE, Verdict.ASIDE, Verdict.STANDBY]
+    verdicts += [Verdict.OUTLIER, Verdict.CLOSED]
+    return [
+        _trade(
+            instrument,
+            NOON_US + place * 97 * SECOND_US,
+            1300 + 40 * math.sin(place * 0.7) + len(instrument) * place * 0.01,
+            None if place % 3 else place * 0.25,
+            verdict=verdicts[place * 5 % 7],
+        )
+        for place in range(count)
+    ]
+
+
+def _time(one: Tick) -> int:
+    time_us = one.received_at if one.venue_time is None else one.venue_time
+    assert time_us is not None
+    return time_us
+
+
+def same_candles(found: list[Candle], expected: list[Candle]) -> None:
+    """Everything exact but the sums, which depend on the order of adding: they agree to one in 10^9."""
+    assert [_exact(one) for one in found] == [_exact(one) for one in expected]
+    for one, other in zip(found, expected, strict=True):
+        scale = one.count * max(one.high - one.low, 1e-9)
+        assert math.isclose(one.volume, other.volume, rel_tol=1e-9), (one, other)
+        assert math.isclose(one.sum, other.sum, rel_tol=1e-9, abs_tol=1e-9 * scale), (one, other)
+        assert math.isclose(one.sum_squares, other.sum_squares, rel_tol=1e-9, abs_tol=1e-9 * scale), (one, other)
+
+
+def _exact(one: Candle) -> tuple[int, float, float, float, float, int]:
+    return (one.start, one.open, one.high, one.low, one.close, one.count)
+
+
+async def _check_late_ticks(history: History) -> None:
+    """They correct their candle and neither its open and close nor the newest price; an empty interval is theirs."""
+    late = Verdict.LATE
+    on_time = _trade("LATE", NOON_US + 10, 10.0, 1.0), _trade("LATE", NOON_US + MINUTE_US, 11.0, 1.0)
+    await _store(history, *on_time)
+    await _store(history, _trade("LATE", NOON_US + 5, 15.0, 2.0, verdict=late))
+    await _store(history, _trade("LATE", NOON_US - MINUTE_US, 9.0, verdict=late))
+    stored = [*on_time, *(await history.ticks("LATE", NOON_US + 5, NOON_US + 6))]
+    stored += await history.ticks("LATE", NOON_US - MINUTE_US, NOON_US)
+    values = [(_time(one), _price(one), one.volume) for one in stored]
+    for rung in RUNGS:
+        same_candles(await history.candles("LATE", rung, *EVER), ladder_of(values, rung, late={2, 3}))
+    before, noon, after = await history.candles("LATE", "1m", *EVER)
+    assert (before.open, before.close, before.count) == (9.0, 9.0, 1)
+    assert (noon.open, noon.high, noon.close, noon.volume, noon.count) == (10.0, 15.0, 10.0, 3.0, 2)
+    assert after.count == 1
+    assert (await history.last_ticks())["LATE"] == on_time[1]
+
+
+async def _check_stream_order(history: History) -> None:
+    """Open, close and the newest price go by the order of the stream, not by the venues' clocks."""
+    ticks = [_trade("ORDER", NOON_US + minute * MINUTE_US, price) for minute, price in ((2, 1.0), (0, 2.0), (1, 3.0))]
+    ticks += [_trade("ORDER", NOON_US + 2 * MINUTE_US, 4.0), _trade("ORDER", NOON_US, 5.0)]
+    ticks += [_trade("ORDER", NOON_US + 9 * MINUTE_US, 6.0, verdict=Verdict.STANDBY)]
+    await _store(history, *ticks)
+    (candle,) = await history.candles("ORDER", "1h", *EVER)
+    assert (candle.open, candle.close, candle.count) == (1.0, 5.0, 5)
+    assert (await history.last_ticks())["ORDER"] == ticks[4]
+
+
+async def _check_counts(history: History) -> None:
+    """Marks are the highest number of each lane, refusals add up, and what is finished says so."""
+    stands = await history.position()
+    numbers = (3, 9, 4, None)
+    frame = frame_of([_trade("MARK", NOON_US + at, 1.0, number=number) for at, number in enumerate(numbers)])
+    frame.refused.append(Refusal("marks", "MARK/trade", "bid above ask", 2, 12))
+    frame.refused.append(Refusal("marks", "", "broken JSON", 1, 0))
+    frame.events.append(Event(1, EventKind.FINISHED, NOON_US, "", "marks", "1234"))
+    frame.events.append(Event(1, EventKind.STALE, NOON_US, "MARK", "marks", "not a number"))
+    frame.number = stands.number + 1
+    after = Position(stream="check", sequence=stands.sequence + 1, epoch=1, number=frame.number)
+    assert await history.append([frame, frame], after) == await history.position()
+    assert (await history.marks())["check"]["MARK/trade"] == 9
+    assert (await history.marks())["marks"] == {"MARK/trade": 12}
+    assert (await history.refusals())["marks"] == {"bid above ask": 4, "broken JSON": 2}
+    assert await history.finished() == {"marks": 1234}
+    await _store(history, _trade("MARK", NOON_US, 1.0, number=8))
+    assert (await history.marks())["check"]["MARK/trade"] == 9
+
+
+async def _check_all_or_nothing(history: History) -> None:
+    """A batch that cannot be stored leaves nothing, and what comes after is stored as if it had not been."""
+    await _store(history, _trade("WHOLE", NOON_US, 5.0))
+    before = await _everything(history)
+    good = frame_of([_trade("WHOLE", NOON_US + 1, 99.0), _trade("FRESH", NOON_US, 1.0, number=1, source="fresh")])
+    broken = frame_of([_trade("WHOLE", NOON_US + 2, 1.0)])
+    broken.price = [math.nan]  # no store takes it for a price
+    broken.refused.append(Refusal("fresh", "", "broken JSON", 1, 0))
+    try:
+        await history.append([good, broken], Position(stream="check", sequence=10**6))
+    except Exception:
+        assert await _everything(history) == before
+    else:
+        raise AssertionError("a price that is not a number was stored")
+    await _store(history, _trade("WHOLE", NOON_US + 3, 6.0), _trade("FRESH-TOO", NOON_US, 2.0))
+    (candle,) = await history.candles("WHOLE", "1m", *EVER)
+    assert (candle.high, candle.close, candle.count) == (6.0, 6.0, 2)
+    assert await history.ticks("FRESH", *EVER) == []
+    assert [one.price for one in await history.ticks("FRESH-TOO", *EVER)] == [2.0]
+
+
+async def _check_reads_during_writes(history: History) -> None:
+    """A reader never sees a tick without its candle or its position, whatever is being written."""
+    before = (await history.position()).ticks
+    for start in range(0, 200, 20):
+        ticks = [_trade("BOTH", NOON_US + start + one, 1.0) for one in range(20)]
+        _, rows, (candle,) = await asyncio.gather(
+            _store(history, *ticks), history.ticks("BOTH", *EVER), _or_none(history.candles("BOTH", "1d", *EVER))
+        )
+        assert len(rows) % 20 == 0
+        assert candle is None or candle.count % 20 == 0
+    assert (await history.position()).ticks == before + 200
+
+
+async def _or_none(candles: "asyncio.Future[list[Candle]] | object") -> list[Candle | None]:
+    found = await candles  # type: ignore[misc]
+    return list(found) or [None]
+
+
+async def _check_tries(history: History) -> None:
+    stands = await history.position()
+    assert await history.trying(stands.sequence + 1) == 1
+    assert await history.trying(stands.sequence + 1) == 2
+    assert await history.trying(stands.sequence + 2) == 1
+    await _store(history, _trade("TRY", NOON_US, 1.0))
+    assert await history.trying(stands.sequence + 2) == 2, "passing one message forgot another's tries"
+    await history.clear_tries()
+    assert await history.trying(stands.sequence + 2) == 1
+    assert await history.position() != stands
+
+
+async def _everything(history: History) -> list[object]:
+    """All that the contract lets one read of the instruments that are checked."""
+    names = ("BACK", "RANGE", "LADDER-A", "LATE", "ORDER", "MARK", "WHOLE", "FRESH", "FRESH-TOO", "BOTH", "TRY")
+    seen: list[object] = [await history.position(), await history.tick_count(), await history.last_ticks()]
+    seen += [await history.marks(), await history.refusals(), await history.finished()]
+    seen += [await history.ticks(name, *EVER) for name in names]
+    seen += [await history.candles(name, rung, *EVER) for name in names for rung in RUNGS]
+    return seen
+
+
+async def _check_goes_on_after_opening(history: History) -> None:
+    """Candles begun before the store was opened are continued, not begun anew."""
+    stands = await history.position()
+    assert await history.trying(stands.sequence + 1) == 2, "tries were lost with the process"
+    (was,) = await history.candles("WHOLE", "1d", *EVER)
+    assert (await _store(history, _trade("WHOLE", NOON_US + 4, 4.0))).ticks == stands.ticks + 1
+    (now,) = await history.candles("WHOLE", "1d", *EVER)
+    assert (now.open, now.low, now.close, now.count) == (was.open, 4.0, 4.0, was.count + 1)
+
+
+async def _check_prune(history: History) -> None:
+    """Ticks before the time go, but for each instrument's newest price; candles and what is younger stay."""
+    await _store(history, _trade("YOUNG", NOON_US + 900 * DAY_US, 1.0), _trade("YOUNG", NOON_US + 901 * DAY_US, 2.0))
+    before = await history.position(), await history.last_ticks(), await history.candles("LADDER-A", "1m", *EVER)
+    count = await history.tick_count()
+    removed = await history.prune(NOON_US + 900 * DAY_US)
+    assert (await history.position(), await history.last_ticks()) == before[:2]
+    assert await history.candles("LADDER-A", "1m", *EVER) == before[2]
+    kept = len(before[1]) - 1  # all but YOUNG, which has nothing so old
+    assert await history.tick_count() == count - removed == kept + 2
+    assert len(await history.ticks("LADDER-A", *EVER)) == 1
+    assert len(await history.ticks("YOUNG", *EVER)) == 2
+
 
 # ---------------------------------------------------------------------------------------------- commands
 
