@@ -3,15 +3,15 @@
 `line` on the bus takes a Line from any bot, page or terminal; each command module also answers by itself on
 `command.<name>`, and a name that no module here has may be answered by another process, in any language.
 Promises: every line gets a Reply; what a person got wrong is explained, a command that fails is logged, counted
-and told, and stops nothing else; nothing is changed without the engine having said so. Commands is also the
-Context of the modules. Depends on the bus, the ledger, and what `app` hands it: quotes, catalogue, counters.
+and told, and stops nothing else. What the modules may use is hub.context. Depends on the bus, the ledger, and what
+`app` hands it: quotes, catalogue, counters.
 """
 
 import asyncio
 import getpass
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from difflib import get_close_matches
 from math import ceil
@@ -25,46 +25,30 @@ from hub import bus as subjects
 from hub import wording
 from hub.bus import Bus
 from hub.config import Config
+from hub.context import HubContext, Quotes
 from hub.ledger import Ledger, people
 from hub.ledger import alerts_view as view
 from hub.model import (
     SECOND_US,
-    Alert,
-    AlertAnswer,
-    AlertChange,
-    Armed,
-    Destination,
     Line,
-    Quote,
     Reply,
     Request,
     Role,
     User,
 )
-from hub.plugin import AlertView, BadRequest, Catalogue, Command, TryLater
-from hub.rules.language import band_of, parse
+from hub.plugin import BadRequest, Catalogue, Command, TryLater
 
 QUEUE = "commands"
 LONGEST_LINE = 500
 COMMAND_TIMEOUT_S = 10.0
-ENGINE_TIMEOUT_S = 10.0
-STATUS_WAIT_S = 0.25
 SAID_AT = 0.8
 """The share of a limit at which it is said."""
 
 RANKS = (Role.GUEST, Role.MEMBER, Role.ADMIN, Role.OPERATOR)
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 CONDITION = re.compile(r"[<>]|\b(?:crosses|above|below|over|under)\b", re.IGNORECASE)
-FIRE_NOW = re.compile(r"\s+now\s*$", re.IGNORECASE)
 
 log = structlog.get_logger("commands")
-
-
-class Quotes(Protocol):
-    """The newest quotes. See hub.quotes."""
-
-    def get(self, instrument_id: str) -> Quote | None: ...
-    def all(self) -> Sequence[Quote]: ...
 
 
 class Counters(Protocol):
@@ -125,13 +109,20 @@ class Commands:
         self.catalogue = catalogue
         self.config = config
         self.now = clock
-        self.decimals_of: Callable[[str], int] = self._decimals_of
         self.lines = 0
         self.refused = 0
         self.failed: Counter[str] = Counter()
-        self._quotes = quotes
         self._counters = counters
         self._modules = {module.NAME: module for module in sorted(modules, key=lambda module: module.NAME)}
+        self._context = HubContext(
+            bus=bus,
+            ledger=ledger,
+            quotes=quotes,
+            catalogue=catalogue,
+            config=config,
+            modules=list(self._modules.values()),
+            clock=clock,
+        )
 
     # ------------------------------------------------------------------------------------------ service
 
@@ -146,7 +137,6 @@ class Commands:
             for module in self._modules.values():
                 subject = subjects.command(module.NAME)
                 await stack.enter_async_context(self.bus.serve(subject, self._serve_command(module), QUEUE))
-            await stack.enter_async_context(self.bus.serve(subjects.STATUS, self._serve_status))
             await stack.enter_async_context(self.bus.serve(subjects.LINE, self._serve_line, QUEUE))
             yield
 
@@ -170,9 +160,9 @@ class Commands:
 
         return serve
 
-    async def _serve_status(self, _: bytes) -> bytes:
-        told = {"service": "commands", "lines": self.lines, "refused": self.refused, "failed": dict(self.failed)}
-        return msgspec.json.encode(told)
+    def status(self) -> dict[str, Any]:
+        """What this service says of itself; `app` answers with it."""
+        return {"service": "commands", "lines": self.lines, "refused": self.refused, "failed": dict(self.failed)}
 
     # --------------------------------------------------------------------------------------------- lines
 
@@ -257,7 +247,7 @@ class Commands:
         """One module's reply; what it raises ends here."""
         try:
             async with asyncio.timeout(COMMAND_TIMEOUT_S) as limit:
-                return await module.run(self, request)
+                return await module.run(self._context, request)
         except BadRequest as error:
             self.refused += 1
             return refused(error.text)
@@ -289,117 +279,6 @@ class Commands:
         except BadRequest as error:
             return f'there is no command "{name}", and as an instrument: {error.text}\nhelp says what can be asked'
         return f'there is no command "{name}": help says what can be asked'
-
-    # ------------------------------------------------------------------------------- context of a command
-
-    def _decimals_of(self, instrument_id: str) -> int:
-        instrument = self.catalogue.get(instrument_id)
-        return instrument.decimals if instrument else 2
-
-    def commands(self) -> Sequence[Command]:
-        return list(self._modules.values())
-
-    async def quote(self, instrument_id: str) -> Quote | None:
-        return self._quotes.get(instrument_id)
-
-    async def quotes(self) -> Sequence[Quote]:
-        return list(self._quotes.all())
-
-    async def destinations(self, request: Request) -> Sequence[Destination]:
-        return await self.ledger.read(lambda connection: people.destinations_of(connection, request.user.owner_id))
-
-    async def alerts(self, request: Request, *, finished: bool = False) -> Sequence[AlertView]:
-        stored = await self.ledger.read(
-            lambda connection: view.alerts_of(connection, request.user.owner_id, finished=finished)
-        )
-        return [self._view(each, request.user) for each in stored]
-
-    async def alert(self, request: Request, alert_id: int) -> AlertView:
-        owner_id, zone, now = request.user.owner_id, request.user.time_zone, self.now()
-
-        def read(connection: Any) -> AlertView | None:
-            stored = view.alert_of(connection, owner_id, alert_id)
-            if stored is None:
-                return None
-            return msgspec.structs.replace(
-                self._view(stored, request.user),
-                deliveries=view.deliveries_of(connection, alert_id, zone, now),
-                history=view.history_of(connection, alert_id, zone, now),
-            )
-
-        found = await self.ledger.read(read)
-        if found is None:
-            raise BadRequest(f"you have no alert {alert_id}: alerts lists those that you have")
-        return found
-
-    async def create_alert(self, request: Request, line: str) -> Armed:
-        """`line` in the alert language; a last word "now" asks to ring at once where it holds already."""
-        condition, fire_now = FIRE_NOW.subn("", line)
-        return await self._change(request, "create", line=condition.strip(), fire_now=bool(fire_now))
-
-    async def snooze(self, request: Request, alert_id: int, until: int | None) -> Alert:
-        if until is None:
-            return (await self._change(request, "wake", alert_id=alert_id)).alert
-        return (await self._change(request, "snooze", alert_id=alert_id, until=until)).alert
-
-    async def delete(self, request: Request, alert_id: int, *, undo: bool = False) -> Alert:
-        return (await self._change(request, "restore" if undo else "delete", alert_id=alert_id)).alert
-
-    async def status(self) -> Mapping[str, Any]:
-        """By service name; where several answer to one name, a list. `children` is what the supervisor wrote."""
-        told: dict[str, Any] = {}
-        for answer in await self.bus.scatter(subjects.STATUS, b"", STATUS_WAIT_S):
-            try:
-                said = msgspec.json.decode(answer, type=dict[str, Any])
-            except msgspec.MsgspecError:
-                log.warning("a service's status could not be read", length=len(answer))
-                continue
-            name = str(said.get("service", "unnamed"))
-            if name not in told:
-                told[name] = said
-            elif isinstance(told[name], list):
-                told[name].append(said)
-            else:
-                told[name] = [told[name], said]
-        children = await asyncio.to_thread(self._children)
-        return {**told, "children": children} if children else told
-
-    async def _change(self, request: Request, action: Any, **details: Any) -> Armed:
-        """What the engine says of it. A timeout leaves it open whether the change was made."""
-        user = request.user
-        change = AlertChange(action=action, owner_id=user.owner_id, user_id=user.id, user_name=user.name, **details)
-        try:
-            answer = await self.bus.request(subjects.ENGINE_ALERTS, change, AlertAnswer, ENGINE_TIMEOUT_S - 1)
-        except TryLater as error:
-            if isinstance(error.__cause__, nats.errors.NoRespondersError):
-                raise BadRequest("the alert engine does not answer now, nothing was changed; try again") from error
-            raise BadRequest(
-                f"the alert engine did not answer ({error.reason}): alerts shows whether it was changed"
-            ) from error
-        if answer.armed is None:
-            raise BadRequest(answer.error or "the alert engine gave no answer, nothing was changed; try again")
-        return answer.armed
-
-    def _view(self, stored: view.StoredAlert, user: User) -> AlertView:
-        alert = stored.alert
-        quote = self._quotes.get(alert.instrument)
-        instrument = self.catalogue.get(alert.instrument)
-        try:
-            spec = parse(alert.text, self.catalogue.find)
-        except BadRequest as error:
-            waits = f"nothing: its line is not understood any more ({error.text.splitlines()[0]})"
-        else:
-            waits = "its instrument, which this hub knows no more"
-            if instrument:
-                band = band_of(spec, self.config.alerts.band_percent)
-                waits = view.waits_for(stored, spec, instrument, quote, band=band, zone=user.time_zone, now=self.now())
-        return AlertView(alert=alert, quote=quote, last_trigger=stored.last_trigger, waits_for=waits)
-
-    def _children(self) -> Any:
-        try:
-            return msgspec.json.decode((self.config.folder / "run" / "children.json").read_bytes())
-        except (OSError, msgspec.MsgspecError):
-            return None  # no supervisor of ours, or it is just writing
 
 
 def _account() -> str:
