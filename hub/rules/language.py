@@ -106,10 +106,11 @@ def _one_line(line: str) -> str:
             f"the line has {len(line)} characters; an alert has {LONGEST_LINE} at most: shorten its note"
         )
     text = "".join(" " if character in "\t\n\r\v\f\u2028\u2029" else character for character in line)
-    for at, character in enumerate(text):
-        if unicodedata.category(character) in ("Cc", "Cs"):
+    shown = "".join("?" if unicodedata.category(character) in ("Cc", "Cs") else character for character in text)
+    for at, (character, instead) in enumerate(zip(text, shown, strict=True)):
+        if character != instead:
             reason = f"the character U+{ord(character):04X} cannot be shown: write the line without it"
-            raise LanguageError(reason, text.replace(character, "?"), at)
+            raise LanguageError(reason, shown, at)
     return text
 
 
