@@ -121,7 +121,9 @@ def ask(
     if not line:
         _say('what to ask? For example: tocsin ask "price gold"')
         return NOT_REACHED
-    return asyncio.run(talk.ask(" ".join(line), config=_load(config, data), name=as_, as_json=json))
+    settings = _load(config, data)
+    _log_apart(settings, "ask")
+    return asyncio.run(talk.ask(" ".join(line), config=settings, name=as_, as_json=json))
 
 
 @app.command
@@ -129,7 +131,9 @@ def status(*, data: DataFolder = None, config: ConfigFile = None) -> int:
     """Tell how the hub is: feeds, positions, deliveries, children."""
     from hub import talk
 
-    return asyncio.run(talk.status(_load(config, data)))
+    settings = _load(config, data)
+    _log_apart(settings, "status")
+    return asyncio.run(talk.status(settings))
 
 
 @app.command
@@ -220,6 +224,13 @@ def _each(error: BaseException) -> Iterator[BaseException]:
 
 def _say(sentence: str) -> None:
     print("\n".join(f"tocsin: {line}" for line in sentence.splitlines()), file=sys.stderr)
+
+
+def _log_apart(settings: "Config", process: str) -> None:
+    """What is logged goes to stderr, and only what a person has to know: stdout is the answer."""
+    from hub import logs
+
+    logs.setup(settings.hub.log, "error", process=process)
 
 
 def _load(path: Path | None, data: Path | None, roles: str | None = None) -> "Config":

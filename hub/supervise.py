@@ -190,6 +190,8 @@ class Supervisor:
                 ended = str(problem)
             else:
                 self._note(kept, pid=process.pid, started_at=now_us())
+                if kept.state.restarts:
+                    self._log("info", "a child was started again", child=kept.name, pid=process.pid)
                 code = await self._until_end(kept, process)
                 ended = exit_text(code)
                 self._note(kept, pid=None, last_exit=ended, last_exit_at=now_us())

@@ -182,6 +182,7 @@ async def test_a_killed_core_is_started_again_and_said(tmp_path: Path) -> None:
         os.kill(first, signal.SIGKILL)
         await other_pid(tmp_path, "core", first)
         told = children(tmp_path)["core"]
+        assert len(log.of("a child was started again")) == 1
         assert (told["restarts"], told["last_exit"]) == (1, "SIGKILL")
         assert log.of("a child ended")[0] == {
             "level": "warning", "event": "a child ended", "child": "core", "how": "SIGKILL", "next_try_s": 0.1,
