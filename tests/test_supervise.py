@@ -258,7 +258,10 @@ def started_hub(folder: Path, core: str) -> "subprocess.Popen[bytes]":
     """`supervise` in a process of its own, once it serves."""
     hub = subprocess.Popen([*python(RUN), str(folder), core], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert hub.stdout is not None
-    assert hub.stdout.readline() == b"ready\n"
+    said = hub.stdout.readline()
+    if said != b"ready\n":
+        hub.kill()
+    assert said == b"ready\n"
     return hub
 
 
