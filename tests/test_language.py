@@ -335,6 +335,8 @@ lines = st.text(max_size=600) | pieces.map(" ".join) | pieces.map("".join)
 @example("gold > " + "9" * 480)
 @example('gold > 1 note "' + "\\" * 480)
 @example("(" * 500)
+@example("gold > 1 note “" + "\\" * 480 + "”")
+@example('gold>1 note"' + "n" * 487 + '"')
 @example("“" * 499)
 @given(line=lines)
 def test_any_text_is_an_alert_or_an_error_that_helps(line: str) -> None:
@@ -364,6 +366,13 @@ def test_a_line_that_is_too_long_is_refused_unread(line: str) -> None:
     error = refused(line)
     assert f"{len(line)} characters" in error.reason
     assert line not in error.text
+
+
+def test_a_note_that_could_be_kept_but_not_read_again_is_refused() -> None:
+    """The stored line is the canonical one, which may be longer than what was typed."""
+    error = refused('gold>1 note"' + "n" * 487 + '"')
+    assert "shorten the note" in error.reason
+    assert (error.at, error.example) == (7, "gold > 1")
 
 
 def test_the_worst_lines_are_refused_quickly() -> None:

@@ -139,7 +139,7 @@ def _spec(tree: "Tree[Token]", text: str, find: Find) -> AlertSpec:
     instrument = _instrument(_token(series), text, find)
     for option in options:
         read.take(option)
-    return AlertSpec(
+    spec = AlertSpec(
         series=Series(instruments=(instrument.id,)),
         condition=msgspec.convert(condition.data, Condition),
         level=price,
@@ -147,6 +147,10 @@ def _spec(tree: "Tree[Token]", text: str, find: Find) -> AlertSpec:
         repeat=read.repeat or "once",
         note=read.note,
     )
+    if (length := len(canonical(spec))) > LONGEST_LINE:  # it is stored so, and has to be read again
+        reason = f"written out it has {length} characters, {LONGEST_LINE} at most can be kept: shorten the note"
+        raise _Wrong(reason, read.note_at)
+    return spec
 
 
 class _Options:
@@ -159,6 +163,7 @@ class _Options:
         self.band: Band | None = None
         self.repeat: Repeat | None = None
         self.note = ""
+        self.note_at = 0
 
     def take(self, option: "Tree[Token]") -> None:
         name, token = str(option.data), _token(option)
@@ -171,6 +176,7 @@ class _Options:
             self.band = _band(option, self._level, self._text)
         elif name == "note":
             self.note = _unquoted(str(option.children[-1]))
+            self.note_at = token.start_pos or 0
         else:
             self.repeat = "once" if name == "once" else "every time"
 
