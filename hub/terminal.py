@@ -113,7 +113,6 @@ async def talk_on_terminal(config: Config, name: str, on_start: str, stop: async
 
 
 def _session(chat: Chat, history: Path) -> PromptSession[str]:
-
     class FromHub(Completer):
         def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
             text = document.text_before_cursor
@@ -122,8 +121,10 @@ def _session(chat: Chat, history: Path) -> PromptSession[str]:
                 yield Completion(word, start_position=-behind, display_meta=safe(meta))
 
     def message() -> StyleAndTextTuples:
-        width = session.output.get_size().columns
-        return [*price_line(_in_order(chat.prices), chat.now(), width), ("", "\n"), ("class:prompt", "tocsin> ")]
+        away: Fragments = [] if chat.connected.is_set() else [("class:remark", "no hub: ")]
+        width = session.output.get_size().columns - _length(away)
+        prices = price_line(_in_order(chat.prices), chat.now(), width)
+        return [*away, *prices, ("", "\n"), ("class:prompt", "tocsin> ")]
 
     lines: History = InMemoryHistory()
     with suppress(OSError):

@@ -24,6 +24,7 @@ from hub.ledger import Ledger, open_ledger, tables
 from hub.ledger import alerts_view as view
 from hub.model import (
     SECOND_US,
+    Alert,
     AlertAnswer,
     AlertChange,
     Armed,
@@ -33,6 +34,7 @@ from hub.model import (
     Reply,
     Request,
     Role,
+    State,
     Who,
 )
 from hub.plugin import BadRequest, Command, Context
@@ -334,6 +336,48 @@ async def test_an_alert_that_holds_already_offers_to_ring_now(here: Room) -> Non
     assert fire.line.endswith(" now")
     await here.say(fire.line)
     assert [(change.fire_now, change.line) for change in here.engine.changes][1] == (True, "XAU-USD > 2400")
+
+
+@pytest.mark.parametrize(
+    ("condition", "state", "up", "down", "price", "words"),
+    [
+        ("gold > 2400", "armed", True, False, 2300.0, "Gold to rise by 4.35 % to 2,400.00"),
+        ("gold > 2400", "fired", False, None, 2410.0, "Gold to fall to 2,398.80 first, then to rise to 2,400.00"),
+        ("gold < 2400", "armed", False, True, 2500.0, "Gold to fall by 4.00 % to 2,400.00"),
+        ("gold < 2400", "fired", None, False, 2390.0, "Gold to rise to 2,401.20 first, then to fall to 2,400.00"),
+        ("gold crosses 2400", "armed", None, None, 2300.0, "Gold to rise by 4.35 % to 2,400.00"),
+        ("gold crosses 2400", "fired", False, False, 2400.5, "Gold to leave 2,398.80 to 2,401.20 first"),
+        ("gold > 2400", "done", False, None, 2410.0, "nothing: it has rung"),
+        ("gold > 2400", "deleted", True, None, 2310.0, "delete 12 undo brings it back"),
+        ("gold > 2400", "armed", True, None, None, "the first price of Gold"),
+    ],
+)
+def test_what_an_alert_waits_for_is_said_with_its_numbers(
+    condition: str, state: str, up: bool | None, down: bool | None, price: float | None, words: str
+) -> None:
+    """The way to go, behind the band first where it is, or why nothing is waited for."""
+    catalogue = build_catalogue({}, SERVED)
+    gold = catalogue.find("gold")
+    alert = Alert(
+        id=12,
+        owner_id=1,
+        user_id=1,
+        text=condition,
+        instrument=gold.id,
+        state=State(state),
+        armed_at=NOW,
+        created_at=NOW,
+    )
+    said = view.waits_for(
+        view.StoredAlert(alert=alert, up_armed=up, down_armed=down),
+        parse(condition, catalogue.find),
+        gold,
+        None if price is None else quote(gold.id, price),
+        band=1.2,
+        zone="UTC",
+        now=NOW,
+    )
+    assert words in said
 
 
 async def test_a_level_far_away_is_set_and_asked_about(here: Room) -> None:

@@ -164,8 +164,12 @@ def waits_for(
 def _half_words(spec: AlertSpec, stored: StoredAlert, price: float, band: float, instrument: Instrument) -> str:
     """Which way the price has to go, for the halves that are armed; else the way out of the band first."""
 
+    decimals = instrument.decimals
+    while band and decimals < 12 and round(spec.level - band, decimals) == round(spec.level, decimals):
+        decimals += 1  # a level far below the usual prices: its band shows only with more digits
+
     def shown(value: float) -> str:
-        return wording.price(value, instrument.decimals)
+        return wording.price(value, decimals if value != spec.level else instrument.decimals)
 
     up = stored.up_armed if stored.up_armed is not None else price < spec.level
     down = stored.down_armed if stored.down_armed is not None else price > spec.level

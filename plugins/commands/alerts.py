@@ -74,6 +74,8 @@ def state(view: AlertView, zone: str, now: int) -> str:
     alert = view.alert
     if alert.state == State.SNOOZED and alert.snoozed_until is not None:
         return f"silent until {wording.clock(alert.snoozed_until, zone, now)}"
+    if alert.state == State.FIRED and not alert.generation:
+        return "held already, waits for the next cross"
     return STATES.get(alert.state, alert.state.value)
 
 
