@@ -364,21 +364,30 @@ async def _check_all_or_nothing(history: History) -> None:
     """A batch that cannot be stored leaves nothing, and what comes after is stored as if it had not been."""
     await _store(history, _trade("WHOLE", NOON_US, 5.0))
     before = await _everything(history)
-    good = frame_of([_trade("WHOLE", NOON_US + 1, 99.0), _trade("FRESH", NOON_US, 1.0, number=1, source="fresh")])
-    broken = frame_of([_trade("WHOLE", NOON_US + 2, 1.0)])
-    broken.price = [math.nan]  # no store takes it for a price
-    broken.refused.append(Refusal("fresh", "", "broken JSON", 1, 0))
-    try:
-        await history.append([good, broken], Position(stream="check", sequence=10**6))
-    except Exception:
+    no_price, no_count = frame_of([_trade("WHOLE", NOON_US + 2, 1.0)]), frame_of([_trade("WHOLE", NOON_US + 2, 1.0)])
+    no_price.price = [math.nan]
+    no_count.events.append(Event(1, EventKind.FINISHED, NOON_US, "", "fresh", "not a number"))
+    for broken in (no_price, no_count):
+        broken.refused.append(Refusal("fresh", "", "broken JSON", 1, 0))
+        good = frame_of([_trade("WHOLE", NOON_US + 1, 99.0), _trade("FRESH", NOON_US, 1.0, number=1, source="fresh")])
+        assert await _is_refused(history, [good, broken]), "what is no number was stored"
         assert await _everything(history) == before
-    else:
-        raise AssertionError("a price that is not a number was stored")
     await _store(history, _trade("WHOLE", NOON_US + 3, 6.0), _trade("FRESH-TOO", NOON_US, 2.0))
     (candle,) = await history.candles("WHOLE", "1m", *EVER)
     assert (candle.high, candle.close, candle.count) == (6.0, 6.0, 2)
     assert await history.ticks("FRESH", *EVER) == []
-    assert [one.price for one in await history.ticks("FRESH-TOO", *EVER)] == [2.0]
+    await _store(history, _trade("FRESH", NOON_US, 3.0, source="fresh"))
+    for name, price in (("FRESH", 3.0), ("FRESH-TOO", 2.0)):
+        assert [one.price for one in await history.ticks(name, *EVER)] == [price]
+        assert [one.count for one in await history.candles(name, "1d", *EVER)] == [1]
+
+
+async def _is_refused(history: History, frames: list[Frame]) -> bool:
+    try:
+        await history.append(frames, Position(stream="check", sequence=10**6))
+    except Exception:
+        return True
+    return False
 
 
 async def _check_reads_during_writes(history: History) -> None:
