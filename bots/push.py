@@ -26,7 +26,6 @@ from urllib.parse import parse_qsl, urlsplit
 import aiohttp
 import msgspec
 
-from hub.load import missing_library
 from hub.model import Message
 from hub.outgoing import private
 from hub.plugin import GiveUp, Hub, TryLater
@@ -132,7 +131,7 @@ def notify(message: Message, allow_private: bool) -> str:
     try:
         import apprise
     except ImportError as error:
-        raise TryLater(missing_library(error)) from error
+        raise TryLater(f'the library {error.name} is not installed: pip install "tocsin[push]"') from error
     scheme = scheme_of(message.address)
     asset = apprise.AppriseAsset(app_id="Tocsin", app_desc="Tocsin", async_mode=False, http_redirects=False)
     service = apprise.Apprise(asset=asset)

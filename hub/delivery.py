@@ -71,7 +71,7 @@ class _Lane:
         self.spilled = False
         self.busy = False
         self.failing = False  # its failed message is being put back: nothing newer may be fetched before that is done
-        self.failed_at = 0  # of Delivery's count of failures
+        self.spilled_at = 0  # of Delivery's count of spills
 
 
 class Delivery:
@@ -101,7 +101,7 @@ class Delivery:
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._nudge = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._failures = 0
+        self._spills = 0
         self._crowded = False  # the last sweep left rows in the table for want of room
         self._bug: BaseException | None = None
         self._running = False
@@ -121,7 +121,7 @@ class Delivery:
         for due in dues:
             lane = self._lane(due.destination)
             if lane.spilled or len(lane.waiting) >= PER_DESTINATION or len(self._until) >= MAX_HELD:
-                self._spill(lane, [due])
+                self._turn_away(lane, due)
             else:
                 self._take(lane, due, min(now, due.due_at))
         self._start_lanes(due.destination.id for due in dues)
@@ -138,11 +138,19 @@ class Delivery:
             lane.waiting.append(due)
             self._until[due.notification.id] = claimed_at + self.lease_us - MARGIN_US - int(self._answer_s * 1e6)
 
-    def _spill(self, lane: _Lane, dues: Iterable[Due] = ()) -> None:
-        """Back to the table, behind what is there: these, and all that waits in memory."""
+    def _turn_away(self, lane: _Lane, due: Due) -> None:
+        """To the table, behind what is there and in memory."""
         lane.spilled = True
-        self._to_release += [due.notification.id for due in (*lane.waiting, *dues)]
+        self._to_release.append(due.notification.id)
+        self._nudge.set()
+
+    def _spill(self, lane: _Lane) -> None:
+        """All that waits in memory goes back to the table; so must what a sweep is fetching at this moment, which
+        is younger."""
+        self._spills += 1
+        lane.spilled, lane.spilled_at = True, self._spills
         for due in lane.waiting:
+            self._to_release.append(due.notification.id)
             del self._until[due.notification.id]
         lane.waiting.clear()
         self._nudge.set()
@@ -193,10 +201,10 @@ class Delivery:
 
     async def _sweep(self) -> float:
         """Claims what is due and there is room for; the seconds until there can be more."""
-        now, failures = self._clock(), self._failures
+        now, spills = self._clock(), self._spills
         full = frozenset(id for id, lane in self._lanes.items() if lane.failing or len(lane.waiting) >= PER_DESTINATION)
         room = max(MAX_HELD - len(self._until), 0)
-        spilled = frozenset(id for id, lane in self._lanes.items() if lane.spilled)
+        spilled = frozenset(id for id, lane in self._lanes.items() if lane.spilled and not lane.failing)
         released, self._to_release = self._to_release, []
         self._crowded = bool(full) or not room
 
@@ -215,11 +223,11 @@ class Delivery:
             dues, next_due, behind = await self._write_patiently(fetch)
         for due in dues:
             lane = self._lane(due.destination)
-            if lane.failed_at > failures:
-                self._spill(lane, [due])
+            if lane.spilled_at > spills:
+                self._turn_away(lane, due)
             else:
                 self._take(lane, due, now)
-        self._unspill(id for id in spilled - behind if self._lanes[id].failed_at <= failures)
+        self._unspill(id for id in spilled - behind if self._lanes[id].spilled_at <= spills)
         self._start_lanes({due.destination.id for due in dues})
         return SWEEP_S if next_due is None or not room else min(max((next_due - now) / SECOND_US, 0.0), SWEEP_S)
 
@@ -355,8 +363,7 @@ class Delivery:
         """The whole destination waits, so that nothing overtakes."""
         self._counts["later"] += len(ids)
         self._troubles.log(str(lane.destination.id), "a destination fails", reason=reason, **_named(lane.destination))
-        self._failures += 1
-        lane.failing, lane.failed_at = True, self._failures
+        lane.failing = True
         self._spill(lane)
         await self._mark(lane.destination, ids, lambda c: outbox.postpone(c, ids, self.worker, due_at, reason))
         lane.failing = False

@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -430,6 +431,44 @@ async def test_waiting_for_more_groups_what_fires_close_together(house: House) -
         ids = [(await house.offered(delivery))[0] for _ in range(3)]
         await house.all_sent()
     assert phone.got == [ids]
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_order_holds_through_failures_and_floods(house: House, seed: int) -> None:
+    """Offers, rows of other processes and a bot that fails at random: each is sent once, in order per destination."""
+    chance = random.Random(seed)
+    sent: dict[str, list[int]] = {}
+
+    class Moody(Phone):
+        async def send(self, message: Message) -> str:
+            await asyncio.sleep(chance.random() * 0.003)
+            if chance.random() < 0.3:
+                raise TryLater("moody", chance.random() * 0.05)
+            sent.setdefault(message.address, []).extend(n.id for n in message.notifications)
+            return "ok"
+
+    delivery = house.delivery()
+    expected: dict[str, list[int]] = {}
+
+    async def add(way: Callable[..., Awaitable[list[int]]], *arguments: Any, destination: int) -> None:
+        ids = await way(*arguments, chance.choice((1, 1, 2, 60, 130)), destination)
+        expected.setdefault(f"json://secret/{destination}", []).extend(ids)
+
+    async with hosted(house, Sender(Moody())):
+        await add(house.due, destination=1)
+        await add(house.offered, delivery, destination=1)  # before run() has begun
+        async with running(delivery):
+            for _ in range(40):
+                destination = chance.choice((1, 2, 3))
+                if destination == 1:  # its owner's engine runs elsewhere: nothing is offered
+                    await add(house.due, destination=destination)
+                    await house.bus.client.publish(names.OUTBOX, b"")
+                else:
+                    await add(house.offered, delivery, destination=destination)
+                await asyncio.sleep(chance.random() * 0.005)
+            await house.all_sent()
+            assert delivery._until == {} and delivery._to_release == []
+    assert sent == expected
 
 
 def test_latencies_are_told_as_shares() -> None:
