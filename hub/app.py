@@ -58,8 +58,8 @@ async def main(_: Path) -> int:
     try:
         async with core(what.config, what.bus_url, what.bus_token) as running:
             child.ready(what.run, what.name)
-            waiting = asyncio.ensure_future(stop.wait())
-            await asyncio.wait({waiting, running}, return_when=asyncio.FIRST_COMPLETED)
+            ends: set[asyncio.Future[Any]] = {asyncio.ensure_future(stop.wait()), running}
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             if running.done():
                 running.result()
     except BaseExceptionGroup as group:
@@ -142,7 +142,7 @@ async def _services(
             "started_at": started_at,
             "roles": sorted(roles),
             "nature": nature,
-            "recording": nature == Nature.RECORDING.value,
+            "recording": _recording(config),
         }
     ]
 
@@ -219,7 +219,7 @@ async def _services(
             await _start_of_ingest(bus, history, catalogue, epoch),
             prefer=config.prefer,
             fresh_for_s={feed.name: feed.fresh_for_s for feed in config.feeds},
-            hold_file=config.folder / "run" / "hold",
+            hold_file=config.folder / "hold",
         )
         services.append(("ingest", ingest.run))
         services.append(("ingest lease", partial(_renew, ledger, "ingest", epoch)))
@@ -286,6 +286,12 @@ async def _renew(ledger: Ledger, name: str, epoch: int) -> None:
 
 
 # ------------------------------------------------------------------------------------------------- nature
+
+
+def _recording(config: Config) -> str:
+    """The name of the file that is played, if one is."""
+    played = [str((feed.settings or {}).get("file", "")) for feed in config.feeds if feed.module == "replay"]
+    return Path(played[0]).name if played else ""
 
 
 async def _stored_nature(ledger: Ledger) -> str:

@@ -18,6 +18,7 @@ HOLD_US = 300 * SECOND_US
 RANGE_TICKS = 64
 """The recent range spans the last one to two times so many prices."""
 FOREVER = 1 << 62
+NEVER = -FOREVER
 
 
 @dataclass(slots=True, frozen=True)
@@ -64,8 +65,8 @@ class Desk:
 
     __slots__ = (
         "_basis", "_fresh_for", "_hours", "_last_of", "_limit", "_newest", "_rank", "_stale_after", "held", "high",
-        "instrument", "last_at", "low", "older_high", "older_low", "open", "open_until", "price", "range_count",
-        "speaker", "stale_since",
+        "instrument", "last_at", "low", "older_high", "older_low", "open", "open_until", "price", "price_from",
+        "price_to", "range_count", "speaker", "stale_since", "stamped",
     )  # fmt: skip
 
     def __init__(
@@ -90,6 +91,8 @@ class Desk:
         self.low = self.older_low = float("inf")
         self.high = self.older_high = float("-inf")
         self.range_count = 0
+        self.price_from, self.price_to = float("inf"), float("-inf")  # what fits the recent range
+        self.stamped = NEVER  # newest venue_time of the speaker's basis ticks
 
     def seed(self, price: float, at: int) -> None:
         """The last price that history knows: the recent range starts from it, so that a first bad print is held."""
@@ -98,6 +101,37 @@ class Desk:
 
     def judge(self, tick: Any, source: str, kind: int, price: float, venue_time: int | None, now: int) -> Judged:
         """The verdict on one tick with a sound price. `tick` is kept while it is held and handed back as it is."""
+        if (  # the ordinary tick: the speaker's, in time, in range, with nothing else going on
+            source == self.speaker
+            and kind == self._basis
+            and now < self.open_until
+            and self.open
+            and self.held is None
+            and self.stale_since is None
+            and self.price_from <= price <= self.price_to
+            and now - self.last_at <= self._stale_after
+            and (venue_time is None or venue_time >= self.stamped)
+        ):
+            if venue_time is not None:
+                self.stamped = venue_time
+            self.price, self.last_at = price, now
+            self.range_count += 1
+            if price < self.low or price > self.high or self.range_count >= RANGE_TICKS:
+                self.range_count -= 1
+                self._see(price)
+            return PRICE
+        return self._judge(tick, source, kind, price, venue_time, now)
+
+    def _judge(self, tick: Any, source: str, kind: int, price: float, venue_time: int | None, now: int) -> Judged:
+        if self.stamped != NEVER:
+            self._newest[self.speaker, self._basis] = self.stamped
+        judged = self._judge_slowly(tick, source, kind, price, venue_time, now)
+        self.stamped = self._newest.get((self.speaker, self._basis), NEVER)
+        return judged
+
+    def _judge_slowly(
+        self, tick: Any, source: str, kind: int, price: float, venue_time: int | None, now: int
+    ) -> Judged:
         events = self.advance(now)
         if not self.open:
             return Judged(Verdict.CLOSED, None, events)
@@ -121,12 +155,7 @@ class Desk:
         self._last_of[source] = now
         if late:
             return Judged(Verdict.LATE, None, events) if events else LATE
-        if self.held is None and (
-            self.price is None
-            or min(self.low, self.older_low) * (1 - self._limit)
-            <= price
-            <= max(self.high, self.older_high) * (1 + self._limit)
-        ):
+        if self.held is None and (self.price is None or self._fits(price)):
             return self._accept(price, now, None, events)
         return self._suspect(tick, source, price, now, events)
 
@@ -150,10 +179,14 @@ class Desk:
             self.older_low, self.older_high = self.low, self.high
             self.low = self.high = price
             self.range_count = 0
+        self._set_limits()
+
+    def _set_limits(self) -> None:
+        self.price_from = min(self.low, self.older_low) * (1 - self._limit)
+        self.price_to = max(self.high, self.older_high) * (1 + self._limit)
 
     def _fits(self, price: float) -> bool:
-        low, high = min(self.low, self.older_low), max(self.high, self.older_high)
-        return low * (1 - self._limit) <= price <= high * (1 + self._limit)
+        return self.price_from <= price <= self.price_to
 
     def _near(self, price: float, other: float) -> bool:
         return abs(price - other) <= self._limit * other
@@ -176,6 +209,7 @@ class Desk:
         self.older_low, self.older_high = float("inf"), float("-inf")
         self.low = self.high = price
         self.range_count = 0
+        self._set_limits()
 
     def _seconded(self, source: str, price: float, events: tuple[Happened, ...]) -> Judged:
         """A standby source's price: it moves nothing, but it confirms the speaker's held tick."""
@@ -192,7 +226,7 @@ class Desk:
             return True
         if self._rank.get(source, FOREVER) < self._rank.get(self.speaker, FOREVER):
             return True
-        silent_for = now - self._last_of.get(self.speaker, 0)
+        silent_for = now - max(self._last_of.get(self.speaker, 0), self.last_at)
         return silent_for > self._fresh_for.get(self.speaker, 0)
 
     def advance(self, now: int) -> tuple[Happened, ...]:

@@ -26,7 +26,6 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import msgspec
-import nats
 import nats.errors
 import structlog
 from nats.aio.client import Client
@@ -77,18 +76,79 @@ def token(text: str) -> str:
     return safe or "="
 
 
+class StreamRefused(Exception):
+    """JetStream answered with an error; `err_code` as in nats-server's errors.json."""
+
+    def __init__(self, description: str, err_code: int) -> None:
+        super().__init__(f"{description} ({err_code})")
+        self.err_code = err_code
+
+
+class _Ack(msgspec.Struct):
+    """JetStream's answer to a publish (NATS docs, "JetStream wire API")."""
+
+    seq: int = 0
+    error: dict[str, Any] | None = None
+
+
 class Bus:
-    """One connection. `request` and `serve` move structs as JSON; what does not parse is answered, not raised."""
+    """One connection. `request` and `serve` move structs as JSON; what does not parse is answered, not raised.
+
+    Until Python 3.12 `asyncio.wait_for`, which nats-py awaits its answers with, can swallow a cancellation that comes
+    together with the answer, and a service that lost its cancellation never stops. So requests are made here with one
+    inbox and plain futures, and nats-py's own calls go through `steady`."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
         self.js: JetStreamContext = client.jetstream(timeout=5)
+        self._inbox = client.new_inbox()
+        self._asked: dict[str, asyncio.Future[Msg]] = {}
+        self._count = 0
+
+    async def listen(self) -> None:
+        """Opens the inbox for answers; `connect` has done it."""
+
+        async def answered(message: Msg) -> None:
+            future = self._asked.pop(message.subject.rpartition(".")[2], None)
+            if future is not None and not future.done():
+                future.set_result(message)
+
+        await self.client.subscribe(f"{self._inbox}.*", cb=answered)
+
+    async def steady(self, call: Awaitable[T]) -> T:
+        """The call's result; a cancellation always reaches the caller (the call ends by its own time limit)."""
+        return await asyncio.shield(asyncio.ensure_future(call))
+
+    async def call(self, subject: str, payload: bytes, timeout_s: float, headers: dict[str, str] | None = None) -> Msg:
+        """One request, one answer. TimeoutError, NoRespondersError, or what the connection raises."""
+        self._count += 1
+        key = f"{self._count:x}"
+        future: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
+        self._asked[key] = future
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self.client.publish(subject, payload, reply=f"{self._inbox}.{key}", headers=headers)
+                answer = await future
+        finally:
+            self._asked.pop(key, None)
+        if not answer.data and answer.headers and answer.headers.get("Status") == "503":
+            raise nats.errors.NoRespondersError
+        return answer
+
+    async def append(self, payload: bytes, after: int, timeout_s: float) -> int:
+        """Stores a frame in TICKS as the one behind `after`; its sequence. StreamRefused, or as `call`."""
+        headers = {"Nats-Expected-Last-Sequence": str(after)}
+        answer = await self.call(TICKS_SUBJECT, payload, timeout_s, headers)
+        ack = msgspec.json.decode(answer.data, type=_Ack)
+        if ack.error is not None:
+            raise StreamRefused(str(ack.error.get("description")), int(ack.error.get("err_code", 0)))
+        return ack.seq
 
     async def request(self, subject: str, payload: msgspec.Struct | bytes, answer: type[T], timeout_s: float) -> T:
         """The answer; TryLater when nobody listens on the subject or none comes in time."""
         body = payload if isinstance(payload, bytes) else msgspec.json.encode(payload)
         try:
-            reply = await self.client.request(subject, body, timeout=timeout_s)
+            reply = await self.call(subject, body, timeout_s)
         except nats.errors.NoRespondersError as error:
             raise TryLater(f"nobody answers on {subject}") from error
         except (nats.errors.TimeoutError, TimeoutError) as error:
@@ -155,14 +215,14 @@ def servers(url: str) -> list[str]:
 async def connect(url: str, token: str | None, name: str, *, patience_s: float = 10.0) -> AsyncIterator[Bus]:
     """A connection that comes back by itself. TryLater if the first connect does not work in `patience_s`:
     nats-py alone would try for ever and print traces (FACTS §2)."""
-    away = False
+    away = leaving = False
 
     async def on_error(error: Exception) -> None:
         log.debug("bus error", error=str(error) or type(error).__name__)
 
     async def on_away() -> None:
         nonlocal away
-        if not away:
+        if not away and not leaving:
             away = True
             log.warning("the bus is away")
 
@@ -184,15 +244,27 @@ async def connect(url: str, token: str | None, name: str, *, patience_s: float =
         "reconnected_cb": on_back,
         "allow_reconnect": True,
     }
+    client = Client()
     try:
-        client = await asyncio.wait_for(nats.connect(**options), patience_s)
+        async with asyncio.timeout(patience_s):
+            await client.connect(**options)
     except (TimeoutError, OSError, nats.errors.Error) as error:
+        leaving = True
+        await client.close()
         raise TryLater(f"no NATS server at {shown(url)}: {error or 'no answer'}") from error
+    except BaseException:
+        leaving = True
+        await client.close()
+        raise
+    bus = Bus(client)
+    await bus.listen()
     try:
-        yield Bus(client)
+        yield bus
     finally:
+        leaving = True
         try:
-            await asyncio.wait_for(client.drain() if client.is_connected else client.close(), 5)
+            async with asyncio.timeout(5):
+                await (client.drain() if client.is_connected else client.close())
         except (TimeoutError, nats.errors.Error):
             await client.close()
 

@@ -108,7 +108,7 @@ def chat(*, data: DataFolder = None, config: ConfigFile = None, as_: Person = No
     """Talk to the running hub; alerts arrive while you type."""
     from hub import talk
 
-    return asyncio.run(talk.chat(_load(config, data), as_))
+    return asyncio.run(talk.chat(_reached(config, data), as_))
 
 
 @app.command
@@ -121,7 +121,7 @@ def ask(
     if not line:
         _say('what to ask? For example: tocsin ask "price gold"')
         return NOT_REACHED
-    settings = _load(config, data)
+    settings = _reached(config, data)
     _log_apart(settings, "ask")
     return asyncio.run(talk.ask(" ".join(line), config=settings, name=as_, as_json=json))
 
@@ -131,7 +131,7 @@ def status(*, data: DataFolder = None, config: ConfigFile = None) -> int:
     """Tell how the hub is: feeds, positions, deliveries, children."""
     from hub import talk
 
-    settings = _load(config, data)
+    settings = _reached(config, data)
     _log_apart(settings, "status")
     return asyncio.run(talk.status(settings))
 
@@ -231,6 +231,18 @@ def _log_apart(settings: "Config", process: str) -> None:
     from hub import logs
 
     logs.setup(settings.hub.log, "error", process=process)
+
+
+def _reached(path: Path | None, data: Path | None) -> "Config":
+    """The configuration of the hub to talk to: where nothing was named and only the demo runs here, the demo's."""
+    from hub import demo, talk
+
+    settings = _load(path, data)
+    folder = demo.FOLDER.absolute()
+    if path is None and data is None and talk.address_of(settings) is None and talk.find_hub(folder) is not None:
+        _say(f"(asking the demo on {demo.FOLDER}; no hub runs on {settings.folder})")
+        return demo.config(folder)
+    return settings
 
 
 def _load(path: Path | None, data: Path | None, roles: str | None = None) -> "Config":

@@ -23,7 +23,8 @@ from hub.bus import Bus
 from hub.evidence import evidence, headline
 from hub.frame import Frame, Position
 from hub.ledger import Ledger, LedgerFull, alerts, leases
-from hub.ledger.alerts import AlertRow, Outgoing, Rang, SeriesValue, StateChange
+from hub.ledger.alerts import AlertRow, Rang, SeriesValue, StateChange
+from hub.ledger.outbox import Due
 from hub.model import (
     MOVES,
     SECOND_US,
@@ -53,7 +54,7 @@ class Deliverer(Protocol):
     worker: str
     lease_us: int
 
-    def offer(self, outgoing: Sequence[Outgoing]) -> None: ...
+    def offer(self, dues: Sequence[Due]) -> None: ...
 
 
 class Book(Levels):
@@ -323,7 +324,7 @@ class Engine:
         """State, triggers, outbox and position together; tried again for ever while the disk is full."""
         batch, place = self._batch, self.position
         values = [_value_of(self._books[key]) for key in batch.moved if self._books[key].value is not None]
-        outgoing: list[Outgoing] = []
+        outgoing: list[Due] = []
         while True:
             now = self.now_us()
             worker, claimed_until = "", 0
@@ -332,12 +333,12 @@ class Engine:
 
             def transaction(
                 c: sa.Connection, now: int = now, worker: str = worker, claimed_until: int = claimed_until
-            ) -> list[Outgoing]:
+            ) -> list[Due]:
                 leases.assert_held(c, alerts.ENGINE, self.lease_epoch)
                 alerts.save_states(c, list(batch.changed.values()))
                 alerts.save_series(c, values)
                 alerts.save_position(c, place)
-                return alerts.save_rang(c, batch.fired, place.stream, now, worker, claimed_until)
+                return alerts.save_rang(c, batch.fired, place.stream, now, worker, claimed_until, self.catalogue.get)
 
             try:
                 outgoing = await self.ledger.write(transaction)
@@ -355,7 +356,7 @@ class Engine:
         self._committed_at = time.monotonic()
         await self._told(batch, outgoing)
 
-    async def _told(self, batch: Batch, outgoing: Sequence[Outgoing]) -> None:
+    async def _told(self, batch: Batch, outgoing: Sequence[Due]) -> None:
         if not batch.fired:
             return
         self.triggers += len(batch.fired)
@@ -438,7 +439,7 @@ class Engine:
                 "created_at": now,
             }
 
-            def transaction(c: sa.Connection) -> tuple[Alert, bool, list[Outgoing]]:
+            def transaction(c: sa.Connection) -> tuple[Alert, bool, list[Due]]:
                 leases.assert_held(c, alerts.ENGINE, self.lease_epoch)
                 if not fires and (old := alerts.same(c, change.owner_id, text)) is not None:
                     return old, True, []
@@ -448,12 +449,12 @@ class Engine:
                     )
                 alert_id = alerts.insert(c, values)
                 alerts.tell(c, alert_id, now, f"created by {change.user_name or 'somebody'}: {text}")
-                outgoing: list[Outgoing] = []
+                outgoing: list[Due] = []
                 if fires:
                     nonlocal rang
                     rang = self._rang_now(alert_id, level, book, change.owner_id, text, spec.note, now)
                     worker, until = self._claim(now)
-                    outgoing = alerts.save_rang(c, [rang], state.id, now, worker, until)
+                    outgoing = alerts.save_rang(c, [rang], state.id, now, worker, until, self.catalogue.get)
                 alert = alerts.find(c, alert_id)
                 assert alert is not None
                 return alert, False, outgoing

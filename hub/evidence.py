@@ -46,7 +46,10 @@ NOT_LIVE = {
 def headline(rang: Firing, instrument: Instrument) -> str:
     """ "Gold rose to 2,400.12 (level 2,400.00)"; what is not live is said in front."""
     moved = "is at" if rang.before_price is None else "rose to" if rang.direction == "up" else "fell to"
-    price, level = amount(rang.price, instrument.decimals), amount(rang.level, instrument.decimals)
+    least = instrument.decimals
+    price, level = amount(rang.price, least), amount(rang.level, least + 6, least=least)
+    if price == level != amount(rang.price, least + 6, least=least):  # rounding must not hide the crossing
+        price = amount(rang.price, least + 3, least=least)
     mark = {Nature.SIMULATED.value: "[simulated] ", Nature.RECORDING.value: "[recording] "}.get(rang.nature, "")
     late = ", late" if rang.late else ""
     return f"{mark}{instrument.name} {moved} {price} {instrument.currency} (level {level}{late})"

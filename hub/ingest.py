@@ -24,7 +24,7 @@ import structlog
 
 from hub import bus as names
 from hub.arbiter import Desk, Happened
-from hub.bus import Bus
+from hub.bus import Bus, StreamRefused
 from hub.frame import MAX_TICKS, Event, EventKind, Frame, Refusal, decode, empty, encode, lane
 from hub.model import MOVES, SECOND_US, Candle, Nature, Quote, Refused, Tick, Verdict
 from hub.normalize import price_of
@@ -65,9 +65,9 @@ class FeedRun:
         self.state = "waiting"
         self.reason = ""
         self.ticks = 0
+        self.seen = 0
         self.repeats = 0
         self.refused: Counter[str] = Counter()
-        self.last_at: float | None = None  # monotonic
         self.last_tick_at: int | None = None
         self.restarts = 0
         self.lines: int | None = None
@@ -111,6 +111,24 @@ class Day:
         self.close = price
 
 
+class Lane:
+    """What ingest keeps of one (source, instrument, kind), so that a tick costs one look-up."""
+
+    __slots__ = ("day", "desk", "instrument", "name", "number", "source")
+
+    def __init__(self, name: str, source: str, instrument: str, desk: Desk, day: Day, number: int) -> None:
+        self.name = name
+        self.source = source
+        self.instrument = instrument
+        self.desk = desk
+        self.day = day
+        self.number = number  # the vendor number last accepted or refused; -1 for none
+
+
+Row = tuple[int, int, int, int, int | None, int, float, float | None, float | None, float | None, int | None]
+"""A tick on its way into a frame, in the order of the frame's columns."""
+
+
 class Start(msgspec.Struct, kw_only=True):
     """What ingest must know of the past: from history, and from the frames that history has not read yet."""
 
@@ -152,12 +170,14 @@ class Ingest:
         self._start = start
         self._desks: dict[str, Desk] = {}
         self._days: dict[str, Day] = {}
+        self._lanes: dict[tuple[str, str, int], Lane] = {}
         self._natures: dict[str, Nature] = {}
         self._recording = any(feed.nature is Nature.RECORDING for feed in feeds)
         self.clock = start.clock
         self._last_sequence = start.last_sequence
         self._number = 0
         self._pending: deque[Frame] = deque([empty()])
+        self._rows: list[Row] = []  # of the last pending frame, until it is full or published
         self._work = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -194,7 +214,7 @@ class Ingest:
             self._let_go(desk, None)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(3):
-                while len(self._pending) > 1 or not _blank(self._pending[0]):
+                while self._rows or len(self._pending) > 1 or not _blank(self._pending[0]):
                     await asyncio.sleep(0.01)
 
     async def _supervise(self, feed: FeedRun) -> None:
@@ -234,8 +254,10 @@ class Ingest:
 
     async def _run_once(self, feed: FeedRun) -> int | None:
         """One life of a feed; TryLater when it stays mute in open hours."""
-        feed.last_at = time.monotonic()
         last = dict(self._marks.get(feed.source, {}))
+        for (source, _, _), known in self._lanes.items():
+            if source == feed.source and known.number >= 0:
+                last[known.name] = known.number
 
         async def emit(item: Tick | Refused) -> None:
             self._accept(feed, item)
@@ -247,15 +269,16 @@ class Ingest:
                 await self._room.wait()
 
         running = asyncio.ensure_future(feed.module.run(feed.settings, feed.symbols, emit, last))
+        seen, heard_at = feed.seen, time.monotonic()
         try:
             while True:
                 done, _ = await asyncio.wait({running}, timeout=min(1.0, feed.mute_after_s / 4))
                 if done:
                     result = running.result()
                     return result if isinstance(result, int) else None
-                if not self._room.is_set() or not self._any_open(feed):
-                    feed.last_at = time.monotonic()
-                if time.monotonic() - feed.last_at > feed.mute_after_s:
+                if feed.seen != seen or not self._room.is_set() or not self._expected(feed):
+                    seen, heard_at = feed.seen, time.monotonic()
+                if time.monotonic() - heard_at > feed.mute_after_s:
                     feed.state = "muted"
                     raise TryLater(f"connected but mute for {feed.mute_after_s:g} s")
         finally:
@@ -263,10 +286,12 @@ class Ingest:
                 running.cancel()
                 await asyncio.wait({running}, timeout=5)
 
-    def _any_open(self, feed: FeedRun) -> bool:
-        """Whether some instrument of the feed is in its session; one without symbols is always expected to speak."""
-        known = [desk for symbol in feed.symbols if (desk := self._desk(symbol)) is not None]
-        return not known or any(desk.open for desk in known)
+    def _expected(self, feed: FeedRun) -> bool:
+        """Whether silence means trouble: not from a recording, and not while every market of the feed is closed. A
+        feed without symbols (programs that publish when they like) is never expected to speak."""
+        if feed.nature is Nature.RECORDING:
+            return False
+        return any(desk.open for symbol in feed.symbols if (desk := self._desk(symbol)) is not None)
 
     def _finish(self, feed: FeedRun, lines: int) -> None:
         for desk in self._desks.values():
@@ -278,12 +303,11 @@ class Ingest:
     # --------------------------------------------------------------------------------------------- intake
 
     def _accept(self, feed: FeedRun, item: Tick | Refused) -> None:
+        """The hot path of intake: one look-up, one judgement, one row."""
         now = self.now_us()
-        feed.last_at = time.monotonic()
+        feed.seen += 1
         if feed.state != "live":
-            if feed.reason:
-                log.info("a feed is back", feed=feed.name, after=feed.reason)
-            feed.state, feed.reason = "live", ""
+            self._is_live(feed)
         if isinstance(item, Refused):
             self._refuse(feed, feed.source, "", item.reason, item.number, item.sample)
             return
@@ -291,46 +315,73 @@ class Ingest:
         received_at = item.received_at
         if received_at is None:
             received_at = now if now > self.clock else self.clock
+        key = (source, item.instrument, item.kind)
+        known = self._lanes.get(key) or self._lane(feed, key)
+        if known is None:
+            self._refuse(feed, source, lane(item.instrument, item.kind), "unknown instrument", item.number, repr(item))
+            return
         price = price_of(item, now if now > received_at else received_at)
-        name = lane(item.instrument, item.kind)
-        if isinstance(price, str):
-            self._refuse(
-                feed, source, name, price, item.number, f"{item.instrument} {item.price} {item.bid}/{item.ask}"
-            )
+        if price.__class__ is str:
+            self._refuse(feed, source, known.name, str(price), item.number, repr(item))
             return
-        desk = self._desks.get(item.instrument) or self._desk(item.instrument)
-        if desk is None:
-            self._refuse(feed, source, name, "unknown instrument", item.number, item.instrument)
-            return
-        if item.number is not None and not self._is_new(feed, source, name, item.number):
-            return
+        assert not isinstance(price, str)
+        number = item.number
+        if number is not None:
+            if number <= known.number:
+                feed.repeats += 1
+                return
+            known.number = number
         if received_at > self.clock:
             self.clock = received_at
-        if source not in self._natures:
-            self._natures[source] = feed.nature
         feed.ticks += 1
         feed.last_tick_at = now
-        judged = desk.judge((item, source, price, received_at), source, item.kind, price, item.venue_time, received_at)
-        for happened in judged.events:
-            self._event(happened, item.instrument)
+        judged = known.desk.judge(
+            (item, known, price, received_at), source, item.kind, price, item.venue_time, received_at
+        )
+        if judged.events:
+            for happened in judged.events:
+                self._event(happened, item.instrument)
         if judged.released is not None:
             self._append_released(judged.released)
         if judged.verdict is not None:
-            self._append(item, source, price, received_at, judged.verdict, now)
+            self._append(item, known, price, received_at, judged.verdict, now)
+
+    def _is_live(self, feed: FeedRun) -> None:
+        if feed.reason:
+            log.info("a feed is back", feed=feed.name, after=feed.reason)
+        feed.state, feed.reason = "live", ""
+
+    def _lane(self, feed: FeedRun, key: tuple[str, str, int]) -> Lane | None:
+        """None where the catalogue has no such instrument."""
+        source, instrument, kind = key
+        desk = self._desk(instrument)
+        if desk is None:
+            return None
+        self._natures.setdefault(source, feed.nature)
+        name = lane(instrument, kind)
+        number = self._marks.get(source, {}).get(name, -1)
+        found = self._lanes[key] = Lane(name, source, instrument, desk, self._days[instrument], number)
+        return found
 
     def _is_new(self, feed: FeedRun, source: str, name: str, number: int) -> bool:
+        """By the number; for what is refused, which is rare."""
+        known = next((each for each in self._lanes.values() if each.name == name and each.source == source), None)
         marks = self._marks.setdefault(source, {})
-        if number <= marks.get(name, -1):
+        newest = known.number if known is not None else marks.get(name, -1)
+        if number <= newest:
             feed.repeats += 1
             return False
+        if known is not None:
+            known.number = number
         marks[name] = number
         return True
 
     def _refuse(self, feed: FeedRun, source: str, name: str, reason: str, number: int | None, sample: str) -> None:
+        """Counted by reason, in the stream too, so that the count survives; told at the first of its kind."""
         if number is not None and not self._is_new(feed, source, name, number):
             return
         if not feed.refused[reason]:
-            log.warning("a feed sends what is refused", feed=feed.name, reason=reason, sample=sample[:120])
+            log.warning("a feed sends what is refused", feed=feed.name, reason=reason, sample=sample[:160])
         feed.refused[reason] += 1
         refused = self._frame().refused
         for i, old in enumerate(refused):
@@ -365,51 +416,57 @@ class Ingest:
     # -------------------------------------------------------------------------------------------- pending
 
     def _frame(self) -> Frame:
-        frame = self._pending[-1]
-        if len(frame.price) >= MAX_TICKS:
-            frame = empty()
-            self._pending.append(frame)
-            self._instrument_index.clear()
-            self._source_index.clear()
+        """The frame that is being filled."""
+        if len(self._rows) >= MAX_TICKS:
+            self._close_frame()
+            self._pending.append(empty())
             if len(self._pending) > PENDING_FRAMES:
                 self._room.clear()
-        return frame
+        return self._pending[-1]
 
-    def _append(self, tick: Tick, source: str, price: float, received_at: int, verdict: Verdict, now: int) -> None:
+    def _close_frame(self) -> None:
+        """Turns the rows of the last frame into its columns."""
+        frame, rows = self._pending[-1], self._rows
+        if rows:
+            (
+                frame.instrument, frame.source, frame.kind, frame.verdict, frame.venue_time, frame.received_at,
+                frame.price, frame.bid, frame.ask, frame.volume, frame.vendor_number,
+            ) = map(list, zip(*rows, strict=True))  # fmt: skip
+        self._rows = []
+        self._instrument_index.clear()
+        self._source_index.clear()
+
+    def _append(self, tick: Tick, known: Lane, price: float, received_at: int, verdict: Verdict, now: int) -> None:
         frame = self._frame()
+        instrument, source = known.instrument, known.source
         if not frame.opened_at:
             frame.opened_at = now
-        instrument_at = self._instrument_index.get(tick.instrument)
+        instrument_at = self._instrument_index.get(instrument)
         if instrument_at is None:
-            instrument_at = self._instrument_index[tick.instrument] = len(frame.instruments)
-            frame.instruments.append(tick.instrument)
+            instrument_at = self._instrument_index[instrument] = len(frame.instruments)
+            frame.instruments.append(instrument)
         source_at = self._source_index.get(source)
         if source_at is None:
             source_at = self._source_index[source] = len(frame.sources)
             frame.sources.append(source)
             frame.natures.append(self._natures[source].value)
-        frame.instrument.append(instrument_at)
-        frame.source.append(source_at)
-        frame.kind.append(tick.kind)
-        frame.verdict.append(verdict)
-        frame.venue_time.append(tick.venue_time)
-        frame.received_at.append(received_at)
-        frame.price.append(price)
-        frame.bid.append(tick.bid)
-        frame.ask.append(tick.ask)
-        frame.volume.append(tick.volume)
-        frame.vendor_number.append(tick.number)
+        self._rows.append(
+            (
+                instrument_at, source_at, tick.kind, verdict, tick.venue_time, received_at,
+                price, tick.bid, tick.ask, tick.volume, tick.number,
+            )
+        )  # fmt: skip
         if verdict < MOVES:
-            self._days[tick.instrument].see(price, tick.venue_time or received_at)
-            self._changed[tick.instrument] = (tick, price, source)
+            known.day.see(price, tick.venue_time or received_at)
+            self._changed[instrument] = (tick, price, source)
             if not self._quotes_due.is_set():
                 self._quotes_due.set()
         if not self._work.is_set():
             self._work.set()
 
     def _append_released(self, released: tuple[Any, Verdict]) -> None:
-        (tick, source, price, received_at), verdict = released
-        self._append(tick, source, price, received_at, verdict, self.now_us())
+        (tick, known, price, received_at), verdict = released
+        self._append(tick, known, price, received_at, verdict, self.now_us())
 
     def _let_go(self, desk: Desk, now: int | None) -> None:
         if (released := desk.let_go(now)) is not None:
@@ -418,10 +475,10 @@ class Ingest:
     def _event(self, happened: Happened, instrument: str) -> None:
         frame = self._frame()
         frame.events.append(
-            Event(len(frame.price), happened.kind, happened.time, instrument, happened.source, happened.text)
+            Event(len(self._rows), happened.kind, happened.time, instrument, happened.source, happened.text)
         )
         if instrument:
-            _log_event(happened, instrument)
+            _log_event(happened, instrument, quietly=self._recording)
         self._work.set()
 
     # ------------------------------------------------------------------------------------------ publishing
@@ -429,12 +486,11 @@ class Ingest:
     async def _publish_for_ever(self) -> None:
         while True:
             await self._work.wait()
-            frame = self._pending.popleft()
-            if not self._pending:
+            if len(self._pending) == 1:
+                self._close_frame()
                 self._pending.append(empty())
-                self._instrument_index.clear()
-                self._source_index.clear()
                 self._work.clear()
+            frame = self._pending.popleft()
             self._number += 1
             frame.epoch, frame.number, frame.clock = self.epoch, self._number, self.clock
             frame.opened_at = frame.opened_at or self.now_us()
@@ -449,21 +505,15 @@ class Ingest:
         attempt = 0
         while True:
             try:
-                acknowledged = await self.bus.js.publish(
-                    names.TICKS_SUBJECT,
-                    payload,
-                    timeout=2.0,
-                    headers={"Nats-Expected-Last-Sequence": str(self._last_sequence)},
-                )
-                self._last_sequence = acknowledged.seq
+                self._last_sequence = await self.bus.append(payload, self._last_sequence, 2.0)
                 break
-            except nats.js.errors.APIError as error:
+            except StreamRefused as error:
                 if error.err_code == WRONG_LAST_SEQUENCE:
                     if await self._already_there():
                         break
                     continue
-                trouble = f"the stream refuses frames: {error.description or error}"
-            except (nats.js.errors.NoStreamResponseError, nats.errors.NoRespondersError):
+                trouble = f"the stream refuses frames: {error}"
+            except nats.errors.NoRespondersError:
                 trouble = "the stream is gone"
             except (nats.errors.Error, TimeoutError, OSError) as error:
                 trouble = f"the bus does not acknowledge ({type(error).__name__})"
@@ -479,11 +529,11 @@ class Ingest:
     async def _already_there(self) -> bool:
         """After a refused sequence: True if the newest frame is the one at hand (its acknowledgement was lost)."""
         try:
-            state = await self.bus.js.stream_info(names.TICKS)
+            state = await self.bus.steady(self.bus.js.stream_info(names.TICKS))
             self._last_sequence = state.state.last_seq
             if not state.state.messages:
                 return False
-            message = await self.bus.js.get_msg(names.TICKS, self._last_sequence, direct=True)
+            message = await self.bus.steady(self.bus.js.get_msg(names.TICKS, self._last_sequence, direct=True))
         except (nats.errors.Error, nats.js.errors.Error, TimeoutError):
             await asyncio.sleep(0.1)
             return False
@@ -514,7 +564,7 @@ class Ingest:
             with contextlib.suppress(nats.errors.Error, nats.js.errors.Error, TimeoutError):
                 read = await slowest(self.bus)
                 if read is not None and read > KEEP_FRAMES:
-                    await self.bus.js.purge_stream(names.TICKS, seq=read - KEEP_FRAMES)
+                    await self.bus.steady(self.bus.js.purge_stream(names.TICKS, seq=read - KEEP_FRAMES))
 
     # --------------------------------------------------------------------------------------------- quotes
 
@@ -566,7 +616,7 @@ class Ingest:
             "frames": self.frames,
             "ticks": self.ticks,
             "sequence": self._last_sequence,
-            "pending": sum(len(frame) for frame in self._pending),
+            "pending": len(self._rows) + sum(len(frame) for frame in self._pending),
             "sources": {name: desk.speaker for name, desk in self._desks.items() if desk.speaker},
             "stale": sorted(name for name, desk in self._desks.items() if desk.stale_since is not None),
             "error": self.trouble,
@@ -582,15 +632,18 @@ def _blank(frame: Frame) -> bool:
     return not (frame.price or frame.events or frame.refused)
 
 
-def _log_event(happened: Happened, instrument: str) -> None:
+def _log_event(happened: Happened, instrument: str, *, quietly: bool) -> None:
+    """What a person wants to know; in a recording, whose gaps are long past, it is detail."""
+    say = log.debug if quietly else log.info
+    warn = log.debug if quietly else log.warning
     match happened.kind:
         case EventKind.TAKEOVER if happened.text:
-            log.warning("another source speaks", instrument=instrument, source=happened.source, before=happened.text)
+            warn("another source speaks", instrument=instrument, source=happened.source, before=happened.text)
         case EventKind.STALE:
-            log.warning("an instrument is blind", instrument=instrument)
+            warn("an instrument is blind", instrument=instrument)
         case EventKind.FRESH:
-            log.info("an instrument is seen again", instrument=instrument)
+            say("an instrument is seen again", instrument=instrument)
         case EventKind.OPENED | EventKind.CLOSED:
-            log.info("a market turned", instrument=instrument, state=happened.kind.name.lower())
+            say("a market turned", instrument=instrument, state=happened.kind.name.lower())
         case _:
             log.debug("event", kind=happened.kind.name, instrument=instrument, source=happened.source)

@@ -20,7 +20,7 @@ from nats.aio.subscription import Subscription
 from hub import bus as names
 from hub.bus import Bus
 from hub.logs import Repeats
-from hub.model import SECOND_US, Candle, Instrument, Quote, Tick
+from hub.model import SECOND_US, Candle, Instrument, Nature, Quote, Tick
 
 log = structlog.get_logger("quotes")
 
@@ -29,6 +29,8 @@ class Past(Protocol):
     """What is needed of hub.history."""
 
     async def last_ticks(self) -> dict[str, Tick]: ...
+
+    async def natures(self) -> dict[str, Nature]: ...
 
     async def day(self, instrument: str, time_us: int) -> tuple[Candle | None, Candle | None]:
         """The UTC day's candle so far, and the one of the day before."""
@@ -60,8 +62,8 @@ class Quotes:
     async def start(self) -> None:
         """Returns once it follows the bus and every instrument of history has its last price."""
         self._subscription = await self._bus.client.subscribe("quote.*", cb=self._heard)
-        ticks = await self._history.last_ticks()
-        await asyncio.gather(*(self._fill(tick) for tick in ticks.values()))
+        ticks, natures = await self._history.last_ticks(), await self._history.natures()
+        await asyncio.gather(*(self._fill(tick, natures.get(tick.source, Nature.LIVE)) for tick in ticks.values()))
 
     async def stop(self) -> None:
         if self._subscription is not None and not self._bus.client.is_closed:
@@ -87,7 +89,7 @@ class Quotes:
         instrument = self._catalogue.get(quote.instrument)
         return quote.market_open and instrument is not None and self.age_s(quote) > instrument.stale_after_s
 
-    async def _fill(self, tick: Tick) -> None:
+    async def _fill(self, tick: Tick, nature: Nature) -> None:
         price, received_at = tick_price(tick), tick.received_at
         if price is None or received_at is None or self._catalogue.get(tick.instrument) is None:
             return
@@ -102,6 +104,7 @@ class Quotes:
                 time=time_us,
                 received_at=received_at,
                 source=tick.source,
+                nature=nature,
                 open=today.open if today else price,
                 high=max(today.high, price) if today else price,
                 low=min(today.low, price) if today else price,

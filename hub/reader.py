@@ -10,7 +10,7 @@ version stops the reader. Depends on hub.bus and hub.frame.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import msgspec
 import nats.errors
@@ -18,6 +18,7 @@ import nats.js.errors
 import structlog
 from nats.aio.msg import Msg
 from nats.js import api
+from nats.js.kv import KeyValue
 
 from hub import bus as names
 from hub.bus import Bus
@@ -48,7 +49,7 @@ class StreamState(msgspec.Struct, frozen=True):
 
 async def ensure_streams(bus: Bus, new_id: Callable[[], str], max_bytes: int) -> StreamState:
     """Makes the streams where they are missing. The id lies in the stream's metadata and names its epoch."""
-    config = api.StreamConfig(
+    ticks = api.StreamConfig(
         name=names.TICKS,
         subjects=[names.TICKS_SUBJECT],
         storage=api.StorageType.FILE,
@@ -58,8 +59,6 @@ async def ensure_streams(bus: Bus, new_id: Callable[[], str], max_bytes: int) ->
         allow_direct=True,
         metadata={"tocsin": new_id()},
     )
-    with contextlib.suppress(nats.js.errors.BadRequestError):  # it is there, with another id
-        await bus.js.add_stream(config)
     quarantine = api.StreamConfig(
         name=names.QUARANTINE,
         subjects=[names.QUARANTINE_SUBJECT],
@@ -67,13 +66,21 @@ async def ensure_streams(bus: Bus, new_id: Callable[[], str], max_bytes: int) ->
         max_bytes=64_000_000,
         duplicate_window=3600,
     )
-    with contextlib.suppress(nats.js.errors.BadRequestError):
-        await bus.js.add_stream(quarantine)
+    for config in (ticks, quarantine):
+        await _ensure(bus, config)
     return await stream_state(bus)
 
 
+async def _ensure(bus: Bus, config: api.StreamConfig) -> None:
+    try:
+        await bus.steady(bus.js.stream_info(config.name or ""))
+    except nats.js.errors.NotFoundError:
+        with contextlib.suppress(nats.js.errors.BadRequestError):  # another core was faster
+            await bus.steady(bus.js.add_stream(config))
+
+
 async def stream_state(bus: Bus) -> StreamState:
-    info = await bus.js.stream_info(names.TICKS)
+    info = await bus.steady(bus.js.stream_info(names.TICKS))
     metadata = info.config.metadata or {}
     return StreamState(metadata.get("tocsin", ""), info.state.first_seq, info.state.last_seq)
 
@@ -114,7 +121,7 @@ async def settle_start(bus: Bus, reader: str, position: Position, state: StreamS
 async def frame_at(bus: Bus, sequence: int) -> Frame | None:
     """The frame stored under that sequence; None if there is none or it is no frame."""
     try:
-        message = await bus.js.get_msg(names.TICKS, sequence, direct=True)
+        message = await bus.steady(bus.js.get_msg(names.TICKS, sequence, direct=True))
         return decode(message.data or b"")
     except (nats.js.errors.NotFoundError, BadFrame):
         return None
@@ -153,16 +160,18 @@ class Tail:
         inbox = self.bus.client.new_inbox()
         arrived: asyncio.Queue[Msg] = asyncio.Queue()  # holds at most one pull of BATCH messages
         subscription = await self.bus.client.subscribe(inbox, cb=arrived.put)
-        consumer = await self.bus.js.add_consumer(
-            names.TICKS,
-            api.ConsumerConfig(
-                deliver_policy=api.DeliverPolicy.BY_START_SEQUENCE,
-                opt_start_seq=self.sequence + 1,
-                ack_policy=api.AckPolicy.NONE,
-                inactive_threshold=60,
-                mem_storage=True,
-                num_replicas=1,
-            ),
+        consumer = await self.bus.steady(
+            self.bus.js.add_consumer(
+                names.TICKS,
+                api.ConsumerConfig(
+                    deliver_policy=api.DeliverPolicy.BY_START_SEQUENCE,
+                    opt_start_seq=self.sequence + 1,
+                    ack_policy=api.AckPolicy.NONE,
+                    inactive_threshold=60,
+                    mem_storage=True,
+                    num_replicas=1,
+                ),
+            )
         )
         try:
             while await self._pull(consumer.name, inbox, arrived):
@@ -173,7 +182,7 @@ class Tail:
                     await subscription.unsubscribe()
                 with contextlib.suppress(nats.errors.Error, nats.js.errors.Error, TimeoutError):
                     if self.bus.client.is_connected:
-                        await self.bus.js.delete_consumer(names.TICKS, consumer.name)
+                        await self.bus.steady(self.bus.js.delete_consumer(names.TICKS, consumer.name))
 
     async def _pull(self, consumer: str, inbox: str, arrived: asyncio.Queue[Msg]) -> bool:
         """One pull: up to BATCH frames, or as many as come in a while. False: a new consumer is needed."""
@@ -184,7 +193,8 @@ class Tail:
         waited_s = 0.0
         while got < BATCH:
             try:
-                message = await asyncio.wait_for(arrived.get(), QUIET_S) if arrived.empty() else arrived.get_nowait()
+                async with asyncio.timeout(QUIET_S):
+                    message = await arrived.get()
             except TimeoutError:
                 waited_s += QUIET_S
                 if waited_s > STATUS_WAIT_S + 2 or (await stream_state(self.bus)).last > self.sequence:
@@ -214,10 +224,16 @@ class Tail:
 
     async def quarantine(self, sequence: int, payload: bytes, reason: str) -> None:
         """Sets a frame aside where a person can look at it."""
-        await self.bus.js.publish(
-            names.QUARANTINE_SUBJECT,
-            payload,
-            headers={"Nats-Msg-Id": f"{names.TICKS}-{sequence}", "Tocsin-Sequence": str(sequence), "Reason": reason},
+        await self.bus.steady(
+            self.bus.js.publish(
+                names.QUARANTINE_SUBJECT,
+                payload,
+                headers={
+                    "Nats-Msg-Id": f"{names.TICKS}-{sequence}",
+                    "Tocsin-Sequence": str(sequence),
+                    "Reason": reason,
+                },
+            )
         )
         self.quarantined += 1
         log.error("a frame was set aside in quarantine", sequence=sequence, reason=reason, bytes=len(payload))
@@ -259,15 +275,15 @@ class Batches:
             return read
         if await self.mark(read.sequence) <= self.TRIES:
             return read
-        message = await self.tail.bus.js.get_msg(names.TICKS, read.sequence, direct=True)
+        message = await self.tail.bus.steady(self.tail.bus.js.get_msg(names.TICKS, read.sequence, direct=True))
         await self.tail.quarantine(read.sequence, message.data or b"", "its reader died over it three times")
         return Read(read.sequence, None)
 
 
 async def report(bus: Bus, reader: str, sequence: int) -> None:
     """Tells ingest how far a reader has committed, so that it can purge below the slowest."""
-    bucket = await _bucket(bus)
-    await bucket.put(reader, str(sequence).encode())
+    bucket = await bus.steady(_bucket(bus))
+    await bus.steady(bucket.put(reader, str(sequence).encode()))
 
 
 async def report_quietly(bus: Bus, reader: str, sequence: int) -> None:
@@ -278,16 +294,15 @@ async def report_quietly(bus: Bus, reader: str, sequence: int) -> None:
 
 async def slowest(bus: Bus) -> int | None:
     """The lowest reported position; None while no reader has reported."""
-    bucket = await _bucket(bus)
+    bucket = await bus.steady(_bucket(bus))
     try:
-        keys = await bucket.keys()
+        keys = await bus.steady(bucket.keys())
     except nats.js.errors.NoKeysError:
         return None
-    positions: Mapping[str, int] = {key: int((await bucket.get(key)).value or b"0") for key in keys}
-    return min(positions.values())
+    return min([int((await bus.steady(bucket.get(key))).value or b"0") for key in keys])
 
 
-async def _bucket(bus: Bus) -> "nats.js.kv.KeyValue":  # type: ignore[name-defined]
+async def _bucket(bus: Bus) -> KeyValue:
     try:
         return await bus.js.key_value(names.READERS)
     except nats.js.errors.NotFoundError:

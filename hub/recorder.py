@@ -14,7 +14,7 @@ import structlog
 from hub import reader
 from hub.bus import Bus
 from hub.frame import Frame
-from hub.history import History, HistoryFull, Position
+from hub.history import History, HistoryTrouble, Position
 
 log = structlog.get_logger("recorder")
 RETRY_S = 2.0
@@ -59,7 +59,7 @@ class Recorder:
             try:
                 self.position = await self.history.append(fresh, after)
                 break
-            except HistoryFull as error:
+            except HistoryTrouble as error:
                 if not self.trouble:
                     log.error("ticks cannot be stored; they wait in the stream", reason=str(error))
                 self.trouble = str(error)

@@ -19,7 +19,7 @@ import msgspec
 import sqlalchemy as sa
 
 from hub import bus as names
-from hub import load
+from hub import load, logs, talk
 from hub.bus import Bus
 from hub.config import BotSection, Config, DeliverySection, FeedSection, HubSection
 from hub.evidence import moment
@@ -32,7 +32,7 @@ from hub.plugin import BadRequest, GiveUp
 from hub.rules.language import canonical, parse
 from hub.supervise import Supervisor
 
-WHO = Who(platform="replay", id="replay", name="replay")
+WHO = Who(platform=talk.CONSOLE, id=talk.OPERATOR, name=talk.OPERATOR)
 POLL_S = 0.05
 GIVE_UP_AFTER_HOURS = 0.25
 ROLES = ("ingest", "record", "alert", "deliver", "commands", "bots")
@@ -66,26 +66,33 @@ async def main(asked: Asked) -> int:
 async def _replay(asked: Asked, folder: Path) -> int:
     config = _config(asked, folder)
     missing = await _prepare(asked, config)
-    hold = folder / "run" / "hold"
+    hold = folder / "hold"
     hold.parent.mkdir(parents=True, exist_ok=True)
     hold.touch()
-    hub = Supervisor(config, roles=ROLES, log_to=folder / "replay.log")
+    log = folder / "replay.log"
+    with log.open("a") as stream:
+        logs.setup("json", "info", process="supervise", stream=stream)
+        feed, elapsed_s = await _play(Supervisor(config, roles=ROLES, log_to=log), hold, missing, asked)
+    summary = await _summary(config, feed, elapsed_s)
+    _print(summary, asked, folder)
+    whole = summary["ticks_read"] == summary["ticks_recorded"] + sum(summary["refused"].values())
+    return 0 if whole and not summary["notifications_given_up"] else 1
+
+
+async def _play(hub: Supervisor, hold: Path, missing: Sequence[str], asked: Asked) -> tuple[dict[str, Any], float]:
+    """Runs the hub through the recording; what the feed says of itself at its end, and how long it took."""
     await hub.start()
     try:
         async with names.connect(hub.bus_url, hub.bus_token or None, "tocsin replay") as bus:
             for line in missing:
                 await _say(bus, f"alert {line}")
             begun = time.monotonic()
-            hold.unlink()
+            hold.unlink(missing_ok=True)
             feed = await _until_done(bus, hub, asked)
-            elapsed_s = time.monotonic() - begun
+            return feed, time.monotonic() - begun
     finally:
         hold.unlink(missing_ok=True)
         await hub.stop()
-    summary = await _summary(config, feed, elapsed_s)
-    _print(summary, asked, folder)
-    whole = summary["ticks_read"] == summary["ticks_recorded"] + sum(summary["refused"].values())
-    return 0 if whole and not summary["notifications_given_up"] else 1
 
 
 def _config(asked: Asked, folder: Path) -> Config:
@@ -116,9 +123,7 @@ def _config(asked: Asked, folder: Path) -> Config:
                 settings=settings,
             ),
         ),
-        bots=(
-            BotSection(name="push", module="push") if asked.notify else BotSection(name="console", module="console"),
-        ),
+        bots=(BotSection(name=bot, module=bot),),
         folder=folder,
     )
 
@@ -137,8 +142,10 @@ async def _prepare(asked: Asked, config: Config) -> list[str]:
 
         def settle(connection: sa.Connection) -> set[str]:
             user = people.user_of(connection, WHO, now)
-            if not asked.notify:
-                people.add_destination(connection, user.owner_id, "console", WHO.id, "console", now)
+            if asked.notify:
+                console = t.destinations.c.platform == talk.CONSOLE
+                said = t.destinations.update().where(console, t.destinations.c.owner_id == user.owner_id)
+                connection.execute(said.values(disabled="the recording was played with --notify"))
             for url in asked.notify:
                 platform = "webhook" if urlsplit(url).scheme in ("http", "https") else "push"
                 label = people.label_of(platform, url)

@@ -17,7 +17,7 @@ def desk(*sources: str, hours: object = None) -> Desk:
     return Desk(
         GOLD,
         sources or ("a",),
-        {source: 10 * SECOND_US for source in sources},
+        dict.fromkeys(sources, 10 * SECOND_US),
         hours if callable(hours) else lambda _: (True, ALWAYS),
     )
 

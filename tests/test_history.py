@@ -20,7 +20,7 @@ from hub.frame import Frame
 from hub.history import History, HistoryFull, HistoryTooNew, HistoryTrouble, Position, open_history
 from hub.history.ladder import RUNGS, ladder_of
 from hub.history.schema import MIGRATIONS
-from hub.history.sqlite import Memory, SqliteHistory, open_sqlite
+from hub.history.sqlite import READ_NEWEST, Memory, SqliteHistory, open_sqlite
 from hub.model import Kind, Nature, Tick, Verdict
 from hub.testing import EVER, MINUTE_US, NOON_US, check_history, frame_of, same_candles
 
@@ -196,6 +196,14 @@ async def test_the_nature_of_a_source_is_stored_and_follows_the_feed(history: Sq
     await history.append([frame_of([trade("A", NOON_US, 1.0)])], Position())
     await history.append([frame_of([trade("A", NOON_US, 1.0)], nature=Nature.RECORDING)], Position())
     assert sql(path, "SELECT id, name, nature FROM sources") == [(1, "test", "recording")]
+
+
+async def test_the_newest_prices_are_found_without_reading_the_ticks(history: SqliteHistory, path: Path) -> None:
+    """Each is one search by the whole key, however many ticks there are."""
+    await history.append([burst(number, 400) for number in range(1, 6)], Position(number=5))
+    plan = [str(step[3]) for step in sql(path, f"EXPLAIN QUERY PLAN {READ_NEWEST}")]
+    assert "SEARCH t USING PRIMARY KEY (instrument=? AND time=? AND id=?)" in plan
+    assert [step for step in plan if step.startswith("SCAN")] == ["SCAN n"]
 
 
 async def test_other_programs_can_read_the_times(history: SqliteHistory, path: Path) -> None:

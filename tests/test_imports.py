@@ -8,11 +8,11 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FLOORS = [
     {"model"},
-    {"plugin", "wording", "config", "frame", "retry", "units", "sessions", "evidence", "outgoing", "render", "normalize",
-     "arbiter", "instruments", "rules", "logs", "load"},
+    {"plugin", "wording", "config", "frame", "retry", "units", "sessions", "evidence", "outgoing", "render",
+     "normalize", "arbiter", "instruments", "rules", "logs", "load"},
     {"bus", "broker", "lock", "child", "history", "ledger", "cache", "reader"},
     {"ingest", "recorder", "engine", "delivery", "commands", "quotes", "bothost", "supervise", "check", "testing",
-     "talk", "chat"},
+     "talk", "chat", "terminal", "context"},
     {"app", "replay", "demo"},
     {"cli", "__main__"},
 ]  # fmt: skip
@@ -45,7 +45,12 @@ def box(path: Path) -> str:
 
 @pytest.mark.parametrize(
     ("package", "never"),
-    [("hub", {"bots", "plugins", "charts"}), ("charts", {"bots", "plugins"}), ("plugins", {"bots"}), ("bots", {"plugins"})],
+    [
+        ("hub", {"bots", "plugins", "charts"}),
+        ("charts", {"bots", "plugins"}),
+        ("plugins", {"bots"}),
+        ("bots", {"plugins"}),
+    ],
 )  # fmt: skip
 def test_the_core_imports_no_extension(package: str, never: set[str]) -> None:
     """Extensions are loaded by the names in the configuration."""

@@ -9,7 +9,7 @@ import pytest
 
 from hub import bus as names
 from hub.bus import Bus, connect
-from hub.model import Candle, Instrument, Kind, Quote, Tick
+from hub.model import Candle, Instrument, Kind, Nature, Quote, Tick
 from hub.quotes import Quotes
 
 if TYPE_CHECKING:
@@ -42,6 +42,9 @@ class Past:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, int]] = []
+
+    async def natures(self) -> dict[str, Nature]:
+        return {"demo": Nature.SIMULATED}
 
     async def last_ticks(self) -> dict[str, Tick]:
         gold = Tick(instrument="XAU-USD", kind=Kind.QUOTE, bid=2400.0, ask=2401.0, venue_time=NOW - 5 * S,

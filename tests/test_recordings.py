@@ -108,7 +108,7 @@ def test_lean_trades_are_new_york_time_and_the_largest_member_is_the_default(tmp
     front, suspicious = read(path, instrument="GC")
     assert isinstance(front, Tick)
     assert (front.price, front.volume, front.kind) == (1317.9, 5.0, Kind.TRADE)
-    assert front.venue_time == 1_381_298_568_558_000  # 02:02:48.558 in New York, four hours behind UTC
+    assert front.venue_time == 1_381_284_168_558_000  # 02:02:48.558 UTC: futures are in UTC
     assert suspicious == Refused(reason="marked as suspicious", sample="7368559,1.0,1,usa,,1", number=2)
     (later,) = read(path, instrument="GC", member="201402")
     assert isinstance(later, Tick)

@@ -15,7 +15,7 @@ import msgspec
 
 from hub.config import Config
 from hub.frame import Frame
-from hub.model import Candle, Tick
+from hub.model import Candle, Nature, Tick
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,8 +92,12 @@ class History(Protocol):
         """source → what it read, of feeds that have nothing more to come."""
         ...
 
-    async def tick_count(self) -> int:
-        """Ticks that are stored now."""
+    async def tick_count(self, source: str = "") -> int:
+        """Ticks that are stored now, of one source or of all."""
+        ...
+
+    async def natures(self) -> dict[str, Nature]:
+        """What each source that ever ticked is: live, polled, simulated, a recording."""
         ...
 
     async def trying(self, sequence: int) -> int:

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 
 from hub.frame import Position
 from hub.ledger import tables as t
-from hub.model import Alert, Destination, Nature, Notification, State, Trigger
+from hub.ledger.outbox import Describe, Due
+from hub.model import Alert, Destination, Instrument, Nature, Notification, State, Trigger
 
 ENGINE = "engine"
 LIVE = (State.ARMED.value, State.FIRED.value, State.DWELLING.value)
@@ -79,13 +80,6 @@ class StateChange(msgspec.Struct, frozen=True, kw_only=True):
     down_armed: bool | None
     last_fired_at: int | None  # None: as it was
     armed_price: float | None = None  # None: as it was
-
-
-class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
-    """A notification just committed, with its destination."""
-
-    notification: Notification
-    destination: Destination
 
 
 def load(connection: sa.Connection) -> list[AlertRow]:
@@ -160,8 +154,14 @@ def _or_as_it_was(name: str) -> sa.ColumnElement[Any]:
 
 
 def save_rang(
-    connection: sa.Connection, rang: Sequence[Rang], stream: str, now: int, worker: str, claimed_until: int
-) -> list[Outgoing]:
+    connection: sa.Connection,
+    rang: Sequence[Rang],
+    stream: str,
+    now: int,
+    worker: str,
+    claimed_until: int,
+    describe: Describe,
+) -> list[Due]:
     """Triggers and their notifications, one per enabled destination of the owner, claimed for `worker` at once if
     there is one, so that no other commit stands between a trigger and its message."""
     if not rang:
@@ -197,8 +197,13 @@ def save_rang(
         t.notifications.insert().returning(t.notifications.c.id, sort_by_parameter_order=True), rows
     ).scalars()
     return [
-        Outgoing(notification=_notification(notification_id, *each[:2], now), destination=each[2])
-        for notification_id, each in zip(ids, what, strict=True)
+        Due(
+            notification=_notification(notification_id, each, trigger_id, now, describe),
+            destination=place,
+            attempts=0,
+            due_at=now,
+        )
+        for notification_id, (each, trigger_id, place) in zip(ids, what, strict=True)
     ]
 
 
@@ -209,7 +214,8 @@ def _trigger_row(each: Rang, stream: str, now: int) -> dict[str, Any]:
     return {**row, "stream": stream, "created_at": now}
 
 
-def _notification(notification_id: int, each: Rang, trigger_id: int, now: int) -> Notification:
+def _notification(notification_id: int, each: Rang, trigger_id: int, now: int, describe: Describe) -> Notification:
+    instrument = describe(each.instrument) or Instrument(id=each.instrument, name=each.instrument)
     return Notification(
         id=notification_id,
         alert_id=each.alert_id,
@@ -230,6 +236,10 @@ def _notification(notification_id: int, each: Rang, trigger_id: int, now: int) -
             sequence=each.sequence,
         ),
         instrument=each.instrument,
+        instrument_name=instrument.name,
+        currency=instrument.currency,
+        unit=instrument.unit,
+        decimals=instrument.decimals,
         title=each.title,
         text=each.text,
         note=each.note,

@@ -8,7 +8,7 @@ at all. Blocking, so for a thread. Depends on plugins.feeds.binance for that exc
 | format | a line, and where it is from |
 | --- | --- |
 | `lean-quote` | `46.2042,1284.065,1284.405`: ms since midnight UTC, bid, ask (or bid, size, ask, size) |
-| `lean-trade` | `7368558,1317.9,5,usa,,0`: ms since midnight in New York, price, size, exchange, condition, flag |
+| `lean-trade` | `7368558,1317.9,5,usa,,0`: ms (stocks in New York, futures in UTC), price, size, exchange, …, flag |
 | `binance-raw` | `1723161254087896568 {"stream":…}`: receive time in ns, then the frame as it came |
 | `binance-trades-csv` | header `recv_ns,event_ms,trade_ms,trade_id,price,qty,buyer_is_maker` |
 | `csv` | header with time, and price or bid and ask; volume and instrument if you like |
@@ -263,9 +263,13 @@ def lean_quote(lines: Lines, facts: Facts) -> Updates:
         )
 
 
+EXPIRY = re.compile(r"_\d{6}(\.csv)?$")
+"""Futures have a file per expiry, in UTC; stocks are in New York (Lean's market hours database, `dataTimeZone`)."""
+
+
 def lean_trade(lines: Lines, facts: Facts) -> Updates:
     instrument, source = facts.only_instrument(), facts.source
-    hours = hours_of(_day(facts), facts.zone("America/New_York"))
+    hours = hours_of(_day(facts), facts.zone("UTC" if EXPIRY.search(facts.name) else "America/New_York"))
     for number, line in lines:
         try:
             cells = line.split(b",")
