@@ -403,9 +403,8 @@ async def _check_reads_during_writes(history: History) -> None:
     assert (await history.position()).ticks == before + 200
 
 
-async def _or_none(candles: "asyncio.Future[list[Candle]] | object") -> list[Candle | None]:
-    found = await candles  # type: ignore[misc]
-    return list(found) or [None]
+async def _or_none(candles: Awaitable[list[Candle]]) -> list[Candle | None]:
+    return list(await candles) or [None]
 
 
 async def _check_tries(history: History) -> None:
