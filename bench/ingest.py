@@ -140,9 +140,11 @@ async def one_message_a_tick(some: list[Tick]) -> float:
 
 
 def main() -> None:
+    from hub.app import tune
     from hub.child import run_async
 
     async def run() -> int:
+        tune()  # as a core does at its start
         await measure()
         return 0
 

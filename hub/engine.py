@@ -134,7 +134,7 @@ class Engine:
         self._batch = Batch([], {}, set())
         self._lock = asyncio.Lock()  # one transaction of the engine at a time
         self._passed = asyncio.Condition()
-        self._batches = reader.Batches(tail, tail.reader(position.sequence), self._mark)
+        self._batches = reader.Batches(tail, tail.reader(position.sequence), self._mark, self._forget_tries)
         self._committed = position
         self._committed_at = time.monotonic()
         self._reported_at = 0.0
@@ -198,18 +198,24 @@ class Engine:
     # ---------------------------------------------------------------------------------------------- stream
 
     async def run(self) -> None:
-        while True:
-            reads = await self._batches.next()
-            async with self._lock:
-                for read in reads:
-                    self._take(read)
-                if self._batch.fired or self._batch.changed or self._due():
-                    await self._commit()
-            async with self._passed:
-                self._passed.notify_all()
-            if time.monotonic() - self._reported_at > COMMIT_EVERY_S * 2:
-                self._reported_at = time.monotonic()
-                await reader.report_quietly(self.bus, alerts.ENGINE, self._committed.sequence)
+        try:
+            while True:
+                await self._take_batch(await self._batches.next())
+        except asyncio.CancelledError:
+            await self._batches.forget()
+            raise
+
+    async def _take_batch(self, reads: Sequence[reader.Read]) -> None:
+        async with self._lock:
+            for read in reads:
+                self._take(read)
+            if self._batch.fired or self._batch.changed or self._due():
+                await self._commit()
+        async with self._passed:
+            self._passed.notify_all()
+        if time.monotonic() - self._reported_at > COMMIT_EVERY_S * 2:
+            self._reported_at = time.monotonic()
+            await reader.report_quietly(self.bus, alerts.ENGINE, self._committed.sequence)
 
     def _due(self) -> bool:
         return time.monotonic() - self._committed_at >= COMMIT_EVERY_S
@@ -374,6 +380,9 @@ class Engine:
 
     async def _mark(self, sequence: int) -> int:
         return await self.ledger.write(lambda c: alerts.mark_try(c, sequence))
+
+    async def _forget_tries(self) -> None:
+        await self.ledger.write(alerts.forget_tries)
 
     # -------------------------------------------------------------------------------------------- requests
 

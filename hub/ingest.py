@@ -23,7 +23,7 @@ import nats.js.errors
 import structlog
 
 from hub import bus as names
-from hub.arbiter import Desk, Happened
+from hub.arbiter import PRICE, Desk, Happened, Judged
 from hub.bus import Bus, StreamRefused
 from hub.frame import MAX_TICKS, Event, EventKind, Frame, Refusal, decode, empty, encode, lane
 from hub.model import MOVES, SECOND_US, Candle, Nature, Quote, Refused, Tick, Verdict
@@ -35,7 +35,7 @@ from hub.sessions import SESSIONS, hours_at
 log = structlog.get_logger("ingest")
 
 PENDING_FRAMES = 3
-YIELD_EVERY = 256
+YIELD_EVERY = 512
 """A feed that never waits (a recording at full speed) lets the loop go on after so many ticks."""
 BEAT_S = 1.0
 QUOTES_EVERY_S = 0.1
@@ -64,13 +64,17 @@ class FeedRun:
         self.source: str = module.source(settings) if hasattr(module, "source") else name
         self.state = "waiting"
         self.reason = ""
-        self.ticks = 0
         self.seen = 0
         self.repeats = 0
         self.refused: Counter[str] = Counter()
         self.last_tick_at: int | None = None
         self.restarts = 0
         self.lines: int | None = None
+
+    @property
+    def ticks(self) -> int:
+        """Accepted since the start of this process."""
+        return self.seen - self.repeats - self.refused.total()
 
     def told(self) -> dict[str, Any]:
         return {
@@ -114,7 +118,10 @@ class Day:
 class Lane:
     """What ingest keeps of one (source, instrument, kind), so that a tick costs one look-up."""
 
-    __slots__ = ("day", "desk", "instrument", "name", "number", "source")
+    __slots__ = (
+        "changed", "day", "desk", "frame", "instrument", "instrument_at", "name", "number", "price", "source",
+        "source_at", "tick",
+    )  # fmt: skip
 
     def __init__(self, name: str, source: str, instrument: str, desk: Desk, day: Day, number: int) -> None:
         self.name = name
@@ -123,6 +130,11 @@ class Lane:
         self.desk = desk
         self.day = day
         self.number = number  # the vendor number last accepted or refused; -1 for none
+        self.tick: Tick | None = None  # the newest that moved the price
+        self.price = 0.0
+        self.changed = False  # since the last quote went out
+        self.frame: Frame | None = None  # in which ...
+        self.instrument_at = self.source_at = 0  # ... these are its places in the tables
 
 
 Row = tuple[int, int, int, int, int | None, int, float, float | None, float | None, float | None, int | None]
@@ -179,13 +191,14 @@ class Ingest:
         self._pending: deque[Frame] = deque([empty()])
         self._rows: list[Row] = []  # of the last pending frame, until it is full or published
         self._work = asyncio.Event()
+        self._working = False  # the same, for the hot path
         self._room = asyncio.Event()
         self._room.set()
         self._since_yield = 0
         self._instrument_index: dict[str, int] = {}
         self._source_index: dict[str, int] = {}
-        self._changed: dict[str, tuple[Tick, float, str]] = {}
-        self._latest: dict[str, tuple[Tick, float, str]] = {}
+        self._changed: dict[str, Lane] = {}
+        self._latest: dict[str, Lane] = {}
         self._quotes_due = asyncio.Event()
         self.frames = 0
         self.ticks = 0
@@ -321,10 +334,9 @@ class Ingest:
             self._refuse(feed, source, lane(item.instrument, item.kind), "unknown instrument", item.number, repr(item))
             return
         price = price_of(item, now if now > received_at else received_at)
-        if price.__class__ is str:
-            self._refuse(feed, source, known.name, str(price), item.number, repr(item))
+        if isinstance(price, str):
+            self._refuse(feed, source, known.name, price, item.number, repr(item))
             return
-        assert not isinstance(price, str)
         number = item.number
         if number is not None:
             if number <= known.number:
@@ -333,18 +345,21 @@ class Ingest:
             known.number = number
         if received_at > self.clock:
             self.clock = received_at
-        feed.ticks += 1
         feed.last_tick_at = now
-        judged = known.desk.judge(
-            (item, known, price, received_at), source, item.kind, price, item.venue_time, received_at
-        )
-        if judged.events:
-            for happened in judged.events:
-                self._event(happened, item.instrument)
-        if judged.released is not None:
-            self._append_released(judged.released)
+        judged = known.desk.judge(None, source, item.kind, price, item.venue_time, received_at)
+        if judged is not PRICE:
+            self._note(judged, item, known, price, received_at)
         if judged.verdict is not None:
             self._append(item, known, price, received_at, judged.verdict, now)
+
+    def _note(self, judged: Judged, item: Tick, known: Lane, price: float, received_at: int) -> None:
+        """What the arbiter has to say beside its verdict, which goes into the stream before the tick."""
+        for happened in judged.events:
+            self._event(happened, item.instrument)
+        if judged.released is not None:
+            self._append_released(judged.released)
+        if judged.verdict is None and known.desk.held is not None:
+            known.desk.held.tick = (item, known, price, received_at)
 
     def _is_live(self, feed: FeedRun) -> None:
         if feed.reason:
@@ -390,7 +405,7 @@ class Ingest:
                 break
         else:
             refused.append(Refusal(source, name, reason, 1, number or 0))
-        self._work.set()
+        self._wake()
 
     def _desk(self, instrument_id: str) -> Desk | None:
         desk = self._desks.get(instrument_id)
@@ -437,32 +452,37 @@ class Ingest:
         self._source_index.clear()
 
     def _append(self, tick: Tick, known: Lane, price: float, received_at: int, verdict: Verdict, now: int) -> None:
-        frame = self._frame()
-        instrument, source = known.instrument, known.source
-        if not frame.opened_at:
-            frame.opened_at = now
-        instrument_at = self._instrument_index.get(instrument)
-        if instrument_at is None:
-            instrument_at = self._instrument_index[instrument] = len(frame.instruments)
-            frame.instruments.append(instrument)
-        source_at = self._source_index.get(source)
-        if source_at is None:
-            source_at = self._source_index[source] = len(frame.sources)
-            frame.sources.append(source)
-            frame.natures.append(self._natures[source].value)
+        frame = self._pending[-1] if len(self._rows) < MAX_TICKS else self._frame()
+        if known.frame is not frame:
+            self._place(known, frame, now)
         self._rows.append(
             (
-                instrument_at, source_at, tick.kind, verdict, tick.venue_time, received_at,
+                known.instrument_at, known.source_at, tick.kind, verdict, tick.venue_time, received_at,
                 price, tick.bid, tick.ask, tick.volume, tick.number,
             )
         )  # fmt: skip
         if verdict < MOVES:
             known.day.see(price, tick.venue_time or received_at)
-            self._changed[instrument] = (tick, price, source)
-            if not self._quotes_due.is_set():
+            known.tick, known.price = tick, price
+            if not known.changed:
+                known.changed = True
+                self._changed[known.instrument] = known
                 self._quotes_due.set()
-        if not self._work.is_set():
+        if not self._working:
+            self._working = True
             self._work.set()
+
+    def _place(self, known: Lane, frame: Frame, now: int) -> None:
+        """Finds the lane's places in the frame's tables, at its first tick in it."""
+        known.frame = frame
+        frame.opened_at = frame.opened_at or now
+        known.instrument_at = self._instrument_index.setdefault(known.instrument, len(frame.instruments))
+        if known.instrument_at == len(frame.instruments):
+            frame.instruments.append(known.instrument)
+        known.source_at = self._source_index.setdefault(known.source, len(frame.sources))
+        if known.source_at == len(frame.sources):
+            frame.sources.append(known.source)
+            frame.natures.append(self._natures[known.source].value)
 
     def _append_released(self, released: tuple[Any, Verdict]) -> None:
         (tick, known, price, received_at), verdict = released
@@ -479,6 +499,10 @@ class Ingest:
         )
         if instrument:
             _log_event(happened, instrument, quietly=self._recording)
+        self._wake()
+
+    def _wake(self) -> None:
+        self._working = True
         self._work.set()
 
     # ------------------------------------------------------------------------------------------ publishing
@@ -490,6 +514,7 @@ class Ingest:
                 self._close_frame()
                 self._pending.append(empty())
                 self._work.clear()
+                self._working = False
             frame = self._pending.popleft()
             self._number += 1
             frame.epoch, frame.number, frame.clock = self.epoch, self._number, self.clock
@@ -554,7 +579,7 @@ class Ingest:
                         self._event(happened, name)
                         self._quote_again(name)
                     self._let_go(desk, self.clock)
-            self._work.set()
+            self._wake()
 
     async def _purge_for_ever(self) -> None:
         from hub.reader import slowest
@@ -574,25 +599,26 @@ class Ingest:
             await self._quotes_due.wait()
             self._quotes_due.clear()
             changed, self._changed = self._changed, {}
-            for instrument, (tick, price, source) in changed.items():
-                quote = self._quote(instrument, tick, price, source)
+            for instrument, known in changed.items():
+                known.changed = False
                 with contextlib.suppress(nats.errors.Error):
-                    await self.bus.client.publish(names.quote(instrument), msgspec.json.encode(quote))
+                    await self.bus.client.publish(names.quote(instrument), msgspec.json.encode(self._quote(known)))
             self._latest.update(changed)
             await asyncio.sleep(QUOTES_EVERY_S)
 
-    def _quote(self, instrument: str, tick: Tick, price: float, source: str) -> Quote:
-        day, desk = self._days[instrument], self._desks[instrument]
+    def _quote(self, known: Lane) -> Quote:
+        day, desk, tick = known.day, known.desk, known.tick
+        assert tick is not None
         at = tick.received_at or desk.last_at
         return Quote(
-            instrument=instrument,
-            price=price,
+            instrument=known.instrument,
+            price=known.price,
             bid=tick.bid,
             ask=tick.ask,
             time=tick.venue_time or at,
             received_at=at,
-            source=source,
-            nature=self._natures[source],
+            source=known.source,
+            nature=self._natures[known.source],
             open=day.open,
             high=day.high,
             low=day.low,

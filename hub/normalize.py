@@ -6,6 +6,8 @@ the fixed phrases below, under which it is counted.
 
 from hub.model import Kind, Tick
 
+QUOTE = Kind.QUOTE  # looked up once: a tick's cost counts here
+
 ABSURD = 1e12
 EARLIEST_US = -5_000_000_000_000_000  # in 1811; older than any recording of prices
 AHEAD_US = 86_400_000_000
@@ -21,14 +23,12 @@ BAD_TIME = "impossible time"
 
 def price_of(tick: Tick, now: int) -> float | str:
     """The tick's price (a quote's is its mid), or the phrase that says why it has none."""
-    if tick.kind == Kind.QUOTE:
+    if tick.kind == QUOTE:
         bid, ask = tick.bid, tick.ask
         if bid is None or ask is None:
             return ONE_SIDED
-        if not (0.0 < bid < ABSURD and 0.0 < ask < ABSURD):
-            return NOT_POSITIVE
-        if bid > ask:
-            return CROSSED
+        if not 0.0 < bid <= ask < ABSURD:
+            return CROSSED if 0.0 < ask < bid < ABSURD else NOT_POSITIVE
         price = (bid + ask) / 2
     else:
         if tick.price is None:
@@ -36,8 +36,9 @@ def price_of(tick: Tick, now: int) -> float | str:
         price = tick.price
         if not 0.0 < price < ABSURD:
             return NOT_POSITIVE
-    if tick.volume is not None and not 0.0 <= tick.volume < 1e18:
+    volume, venue_time = tick.volume, tick.venue_time
+    if volume is not None and not 0.0 <= volume < 1e18:
         return BAD_VOLUME
-    if tick.venue_time is not None and not EARLIEST_US < tick.venue_time < now + AHEAD_US:
+    if venue_time is not None and not EARLIEST_US < venue_time < now + AHEAD_US:
         return BAD_TIME
     return price

@@ -250,34 +250,48 @@ Mark = Callable[[int], Awaitable[int]]
 
 
 class Batches:
-    """A reader's batches from its queue. A frame that kills its reader is found out: the first BATCH frames after a
-    start come one by one, each marked in the store before it is tried, and the third mark sets it aside."""
+    """A reader's batches from its queue. A frame that kills its reader is found out: the first frame after a start is
+    marked in the store before it is tried. A second mark on it means that the start before came to nothing, so the
+    first BATCH frames come one by one, each marked, and a mark beyond TRIES sets the frame aside. Whoever is cancelled
+    calls `forget`: it was something else that failed."""
 
     TRIES = 3
 
-    def __init__(self, tail: Tail, queue: asyncio.Queue[Read], mark: Mark) -> None:
+    def __init__(
+        self, tail: Tail, queue: asyncio.Queue[Read], mark: Mark, forget: Callable[[], Awaitable[None]]
+    ) -> None:
         self.tail = tail
         self.queue = queue
         self.mark = mark
-        self._careful = BATCH
+        self._forget = forget
+        self._begun = False
+        self._careful = 0
 
     async def next(self) -> list[Read]:
         reads = [await self.queue.get()]
-        if self._careful > 0:
-            self._careful -= 1
-            return [await self._tried(reads[0])]
+        if not self._begun or self._careful > 0:
+            return [await self._marked(reads[0])]
         while len(reads) < BATCH and not self.queue.empty():
             reads.append(self.queue.get_nowait())
         return reads
 
-    async def _tried(self, read: Read) -> Read:
-        if read.frame is None or not (len(read.frame) or read.frame.events or read.frame.refused):
-            return read
-        if await self.mark(read.sequence) <= self.TRIES:
+    async def _marked(self, read: Read) -> Read:
+        tries = await self.mark(read.sequence)
+        if not self._begun:
+            self._begun = True
+            self._careful = BATCH if tries > 1 else 0
+        self._careful -= 1
+        if read.frame is None or tries <= self.TRIES:
             return read
         message = await self.tail.bus.steady(self.tail.bus.js.get_msg(names.TICKS, read.sequence, direct=True))
         await self.tail.quarantine(read.sequence, message.data or b"", "its reader died over it three times")
         return Read(read.sequence, None)
+
+    async def forget(self) -> None:
+        """For an orderly end; bounded, since the store may be away."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(2):
+                await self._forget()
 
 
 async def report(bus: Bus, reader: str, sequence: int) -> None:

@@ -28,15 +28,19 @@ class Recorder:
         self.tail = tail
         self.position = position
         self.trouble = ""
-        self._batches = reader.Batches(tail, tail.reader(position.sequence), history.trying)
+        self._batches = reader.Batches(tail, tail.reader(position.sequence), history.trying, history.clear_tries)
         self._reported_at = 0.0
 
     async def run(self) -> None:
-        while True:
-            await self._record(await self._batches.next())
-            if time.monotonic() - self._reported_at > REPORT_EVERY_S:
-                self._reported_at = time.monotonic()
-                await reader.report_quietly(self.bus, "recorder", self.position.sequence)
+        try:
+            while True:
+                await self._record(await self._batches.next())
+                if time.monotonic() - self._reported_at > REPORT_EVERY_S:
+                    self._reported_at = time.monotonic()
+                    await reader.report_quietly(self.bus, "recorder", self.position.sequence)
+        except asyncio.CancelledError:
+            await self._batches.forget()
+            raise
 
     async def _record(self, reads: list[reader.Read]) -> None:
         """One transaction for the batch; a frame that came before (by epoch and number) only moves the sequence."""

@@ -309,7 +309,7 @@ def tell(connection: sa.Connection, alert_id: int, now: int, text: str) -> None:
 
 def mark_try(connection: sa.Connection, sequence: int, reader: str = ENGINE) -> int:
     """How often this frame has been tried, this time included."""
-    connection.execute(t.tries.delete().where(t.tries.c.reader == reader, t.tries.c.sequence < sequence))
+    connection.execute(t.tries.delete().where(t.tries.c.reader == reader, t.tries.c.sequence != sequence))
     where = (t.tries.c.reader == reader, t.tries.c.sequence == sequence)
     before = connection.execute(sa.select(t.tries.c.count).where(*where)).scalar()
     if before is None:
@@ -317,3 +317,7 @@ def mark_try(connection: sa.Connection, sequence: int, reader: str = ENGINE) -> 
         return 1
     connection.execute(t.tries.update().where(*where).values(count=before + 1))
     return int(before) + 1
+
+
+def forget_tries(connection: sa.Connection) -> None:
+    connection.execute(t.tries.delete().where(t.tries.c.reader == ENGINE))
