@@ -207,6 +207,31 @@ async def test_a_connection_cut_in_the_middle_is_try_later() -> None:
     assert hub.updates == [THE_TRADE]
 
 
+async def test_what_came_before_a_cut_is_emitted_though_its_pings_cannot_be_answered_any_more() -> None:
+    """A hub that is behind reads a ping whose connection is gone: that is no bug, and no tick behind it is lost."""
+    cut = asyncio.Event()
+
+    async def speak(request: web.Request, answer: web.WebSocketResponse) -> None:
+        for number in range(300):
+            await answer.send_str(TRADE.replace("3735683259", str(number)))
+            await answer.ping()
+        assert request.transport is not None
+        request.transport.close()
+        cut.set()
+
+    class BusyHub(Hub):
+        async def emit(self, update: Tick | Refused) -> None:
+            await cut.wait()
+            await asyncio.sleep(0)
+            await super().emit(update)
+
+    hub = BusyHub()
+    async with exchange(speak) as settings:
+        with pytest.raises(TryLater, match="closed the connection"):
+            await run(settings, hub)
+    assert [update.number for update in hub.updates] == list(range(300))
+
+
 async def test_a_message_larger_than_any_of_theirs_ends_the_connection() -> None:
     """Memory is bounded by the largest message that is taken."""
 

@@ -4,14 +4,15 @@
     symbols = { BTC-USDT = "btcusdt", PAXG-USDT = "paxgusdt" }
 
 Emits a trade tick per trade, numbered by its trade id, and a quote tick per change of the best bid or ask,
-numbered by the order book's update id. A quote has no venue_time: Binance stamps none. Pings are answered by
-aiohttp. Whatever ends the connection is TryLater; one that stays silent is ingest's to notice. `parse` is
-pure and serves recordings of the same stream too (plugins.feeds.recordings).
+numbered by the order book's update id. A quote has no venue_time: Binance stamps none. Whatever ends the
+connection is TryLater, after all that came before its end was emitted; one that stays silent is ingest's to notice.
+`parse` is pure and serves recordings of the same stream too (plugins.feeds.recordings).
 
 The vendor's page: https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Literal
@@ -48,7 +49,7 @@ async def run(settings: Settings, symbols: Mapping[str, str], emit: Emit, last: 
     async with aiohttp.ClientSession() as session:
         try:
             async with asyncio.timeout(settings.connect_timeout_s):
-                socket = await session.ws_connect(url, max_msg_size=MAX_MESSAGE_BYTES)
+                socket = await session.ws_connect(url, max_msg_size=MAX_MESSAGE_BYTES, autoping=False)
         except aiohttp.WSServerHandshakeError as error:
             raise TryLater(why(error, host), retry_after_s(error.headers or {}, datetime.now(UTC))) from error
         except NETWORK_ERRORS as error:
@@ -60,9 +61,16 @@ async def run(settings: Settings, symbols: Mapping[str, str], emit: Emit, last: 
 async def _read(socket: aiohttp.ClientWebSocketResponse, host: str, instrument_of: InstrumentOf, emit: Emit) -> None:
     while True:
         message = await socket.receive()
+        if message.type is aiohttp.WSMsgType.PING:
+            # Once the connection is cut there may still be much to read behind this ping, and nobody to answer.
+            with contextlib.suppress(ConnectionError):
+                await socket.pong(message.data)
+            continue
+        if message.type is aiohttp.WSMsgType.PONG:
+            continue
         if message.type not in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
-            error = socket.exception()
-            raise TryLater(f"{host} closed the connection ({error or f'code {socket.close_code}'})")
+            how = str(message.data) if message.type is aiohttp.WSMsgType.ERROR else f"code {socket.close_code}"
+            raise TryLater(f"{host} closed the connection ({how})")
         for update in parse(message.data, instrument_of):
             await emit(update)
 
