@@ -185,6 +185,7 @@ async def _services(
         epoch = await _lease(ledger, alerts.ENGINE, holder)
         place_read = await ledger.read(alerts.position)
         position = await reader.settle_start(bus, "engine", place_read, stream)
+        await ledger.write(lambda c: alerts.begin_position(c, position))
         engine = Engine(
             bus,
             ledger,

@@ -340,10 +340,9 @@ class Engine:
             def transaction(
                 c: sa.Connection, now: int = now, worker: str = worker, claimed_until: int = claimed_until
             ) -> list[Due]:
-                leases.assert_held(c, alerts.ENGINE, self.lease_epoch)
+                alerts.save_position(c, place, self.lease_epoch)
                 alerts.save_states(c, list(batch.changed.values()))
                 alerts.save_series(c, values)
-                alerts.save_position(c, place)
                 return alerts.save_rang(c, batch.fired, place.stream, now, worker, claimed_until, self.catalogue.get)
 
             try:

@@ -43,12 +43,15 @@ class _Lane:
             f"sqlite:///{path}", poolclass=StaticPool, connect_args={"check_same_thread": False, "timeout": 30}
         )
         sa.event.listen(self.engine, "connect", lambda raw, _: _tune(raw, synchronous))
+        self._connection: sa.Connection | None = None  # opened in the thread, kept until the end
 
     async def run(self, fn: Callable[[sa.Connection], T]) -> T:
         def in_thread() -> T:
             try:
-                with self.engine.begin() as connection:
-                    return fn(connection)
+                if self._connection is None:
+                    self._connection = self.engine.connect()
+                with self._connection.begin():
+                    return fn(self._connection)
             except sa.exc.OperationalError as error:
                 if "is full" in str(error.orig) or "disk I/O" in str(error.orig):
                     free_mb = shutil.disk_usage(self.path.parent).free / 1e6
@@ -61,8 +64,13 @@ class _Lane:
         return await asyncio.get_running_loop().run_in_executor(self.thread, in_thread)
 
     def close(self) -> None:
-        self.thread.submit(self.engine.dispose).result()
+        self.thread.submit(self._end).result()
         self.thread.shutdown()
+
+    def _end(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self.engine.dispose()
 
 
 def _tune(raw: sqlite3.Connection, synchronous: str) -> None:

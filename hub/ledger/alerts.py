@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from hub.frame import Position
 from hub.ledger import tables as t
+from hub.ledger.leases import LeaseLost
 from hub.ledger.outbox import Describe, Due
 from hub.model import Alert, Destination, Instrument, Nature, Notification, State, Trigger
 
@@ -100,57 +101,66 @@ def position(connection: sa.Connection, reader: str = ENGINE) -> Position:
     return Position(**{name: row._mapping[name] for name in Position.__struct_fields__})
 
 
-def save_position(connection: sa.Connection, place: Position, reader: str = ENGINE) -> None:
+# The statements of a commit are built once: building one costs more than running it.
+
+_SAVE_POSITION = sa.text(
+    "UPDATE positions SET stream = :stream, sequence = :sequence, epoch = :epoch, number = :number, clock = :clock"
+    " WHERE reader = :reader AND EXISTS (SELECT 1 FROM leases WHERE name = :reader AND epoch = :lease)"
+)
+_SAVE_SERIES = sa.text(
+    "INSERT INTO series (key, value, venue_time, received_at, source)"
+    " VALUES (:key, :value, :venue_time, :received_at, :source)"
+    " ON CONFLICT (key) DO UPDATE SET value = excluded.value, venue_time = excluded.venue_time,"
+    " received_at = excluded.received_at, source = excluded.source"
+)
+_SAVE_STATES = sa.text(
+    "UPDATE alerts SET state = :state, generation = :generation, up_armed = :up_armed, down_armed = :down_armed,"
+    " last_fired_at = coalesce(:last_fired_at, last_fired_at), armed_price = coalesce(:armed_price, armed_price)"
+    " WHERE id = :id"
+)
+_TRIGGER_COLUMNS = tuple(column.name for column in t.triggers.columns if column.name != "id")
+_NOTIFICATION_COLUMNS = (
+    "key", "destination_id", "alert_id", "trigger_id", "title", "text", "state", "due_at", "created_at", "claimed_by",
+    "claimed_until",
+)  # fmt: skip
+
+
+def _insert_returning(table: sa.Table, columns: Sequence[str]) -> sa.TextClause:
+    values = ", ".join(f":{name}" for name in columns)
+    return sa.text(f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({values}) RETURNING id")
+
+
+_INSERT_TRIGGER = _insert_returning(t.triggers, _TRIGGER_COLUMNS)
+_INSERT_NOTIFICATION = _insert_returning(t.notifications, _NOTIFICATION_COLUMNS)
+_DESTINATIONS = (
+    sa.select(t.destinations)
+    .where(t.destinations.c.owner_id.in_(sa.bindparam("owners", expanding=True)), t.destinations.c.disabled == "")
+    .order_by(t.destinations.c.id)
+)
+
+
+def begin_position(connection: sa.Connection, place: Position, reader: str = ENGINE) -> None:
+    """The position that a reader starts from, so that `save_position` finds a row."""
     values = msgspec.structs.asdict(place)
     if not connection.execute(t.positions.update().where(t.positions.c.reader == reader).values(values)).rowcount:
         connection.execute(t.positions.insert().values(reader=reader, **values))
 
 
+def save_position(connection: sa.Connection, place: Position, lease_epoch: int, reader: str = ENGINE) -> None:
+    """With the assertion that the reader's lease is still ours; LeaseLost if not."""
+    values = {**msgspec.structs.asdict(place), "reader": reader, "lease": lease_epoch}
+    if not connection.execute(_SAVE_POSITION, values).rowcount:
+        raise LeaseLost(f"the lease {reader!r} of epoch {lease_epoch} was taken over")
+
+
 def save_series(connection: sa.Connection, values: Iterable[SeriesValue]) -> None:
-    rows = [msgspec.structs.asdict(value) for value in values]
-    if not rows:
-        return
-    renamed = [{f"b_{name}": cell for name, cell in row.items()} for row in rows]
-    update = (
-        t.series.update()
-        .where(t.series.c.key == sa.bindparam("b_key"))
-        .values({name: sa.bindparam(f"b_{name}") for name in rows[0] if name != "key"})
-    )
-    if len(rows) == 1:
-        if not connection.execute(update, renamed[0]).rowcount:
-            connection.execute(t.series.insert(), rows)
-        return
-    known = set(connection.scalars(sa.select(t.series.c.key)))
-    if old := [row for row, plain in zip(renamed, rows, strict=True) if plain["key"] in known]:
-        connection.execute(update, old)
-    if new := [row for row in rows if row["key"] not in known]:
-        connection.execute(t.series.insert(), new)
+    if rows := [msgspec.structs.asdict(value) for value in values]:
+        connection.execute(_SAVE_SERIES, rows)
 
 
 def save_states(connection: sa.Connection, changes: Sequence[StateChange]) -> None:
-    if not changes:
-        return
-    statement = (
-        t.alerts.update()
-        .where(t.alerts.c.id == sa.bindparam("b_id"))
-        .values(
-            state=sa.bindparam("b_state"),
-            generation=sa.bindparam("b_generation"),
-            up_armed=sa.bindparam("b_up_armed"),
-            down_armed=sa.bindparam("b_down_armed"),
-            last_fired_at=_or_as_it_was("last_fired_at"),
-            armed_price=_or_as_it_was("armed_price"),
-        )
-    )
-    connection.execute(
-        statement,
-        [{f"b_{name}": cell for name, cell in msgspec.structs.asdict(change).items()} for change in changes],
-    )
-
-
-def _or_as_it_was(name: str) -> sa.ColumnElement[Any]:
-    column = t.alerts.c[name]
-    return sa.func.coalesce(sa.bindparam(f"b_{name}", type_=column.type), column)
+    if changes:
+        connection.execute(_SAVE_STATES, [msgspec.structs.asdict(change) for change in changes])
 
 
 def save_rang(
@@ -164,47 +174,28 @@ def save_rang(
 ) -> list[Due]:
     """Triggers and their notifications, one per enabled destination of the owner, claimed for `worker` at once if
     there is one, so that no other commit stands between a trigger and its message."""
-    if not rang:
-        return []
-    inserted = connection.execute(
-        t.triggers.insert().returning(t.triggers.c.id, sort_by_parameter_order=True),
-        [_trigger_row(each, stream, now) for each in rang],
-    ).scalars()
-    places = destinations(connection, {each.owner_id for each in rang})
-    rows: list[dict[str, Any]] = []
-    what: list[tuple[Rang, int, Destination]] = []
-    for each, trigger_id in zip(rang, inserted, strict=True):
+    places = destinations(connection, {each.owner_id for each in rang}) if rang else {}
+    dues: list[Due] = []
+    for each in rang:
+        trigger_id = int(connection.execute(_INSERT_TRIGGER, _trigger_row(each, stream, now)).scalar_one())
         for place in places.get(each.owner_id, ()):
-            what.append((each, trigger_id, place))
-            rows.append(
-                {
-                    "key": f"alert:{each.alert_id}:{each.generation}:{place.id}",
-                    "destination_id": place.id,
-                    "alert_id": each.alert_id,
-                    "trigger_id": trigger_id,
-                    "title": each.title,
-                    "text": each.text,
-                    "state": "due",
-                    "due_at": now,
-                    "created_at": now,
-                    "claimed_by": worker,
-                    "claimed_until": claimed_until,
-                }
-            )
-    if not rows:
-        return []
-    ids = connection.execute(
-        t.notifications.insert().returning(t.notifications.c.id, sort_by_parameter_order=True), rows
-    ).scalars()
-    return [
-        Due(
-            notification=_notification(notification_id, each, trigger_id, now, describe),
-            destination=place,
-            attempts=0,
-            due_at=now,
-        )
-        for notification_id, (each, trigger_id, place) in zip(ids, what, strict=True)
-    ]
+            row = {
+                "key": f"alert:{each.alert_id}:{each.generation}:{place.id}",
+                "destination_id": place.id,
+                "alert_id": each.alert_id,
+                "trigger_id": trigger_id,
+                "title": each.title,
+                "text": each.text,
+                "state": "due",
+                "due_at": now,
+                "created_at": now,
+                "claimed_by": worker,
+                "claimed_until": claimed_until,
+            }
+            notification_id = int(connection.execute(_INSERT_NOTIFICATION, row).scalar_one())
+            notification = _notification(notification_id, each, trigger_id, now, describe)
+            dues.append(Due(notification=notification, destination=place, attempts=0, due_at=now))
+    return dues
 
 
 def _trigger_row(each: Rang, stream: str, now: int) -> dict[str, Any]:
@@ -252,12 +243,7 @@ def _notification(notification_id: int, each: Rang, trigger_id: int, now: int, d
 def destinations(connection: sa.Connection, owner_ids: Iterable[int]) -> Mapping[int, list[Destination]]:
     """The enabled destinations of each owner, the oldest first."""
     found: dict[int, list[Destination]] = {}
-    query = (
-        sa.select(t.destinations)
-        .where(t.destinations.c.owner_id.in_(sorted(owner_ids)), t.destinations.c.disabled == "")
-        .order_by(t.destinations.c.id)
-    )
-    for row in connection.execute(query):
+    for row in connection.execute(_DESTINATIONS, {"owners": sorted(owner_ids)}):
         place = Destination(
             id=row.id, owner_id=row.owner_id, platform=row.platform, address=row.address, label=row.label
         )
