@@ -26,7 +26,7 @@ BREATH = 200
 
 
 class Exchange:
-    """`served` counts connections, `sent` frames with the repeated ones, `dropped` those that left a ping unanswered."""
+    """`served` counts connections, `sent` frames with the repeated ones, `dropped` those that left a ping open."""
 
     def __init__(
         self,
