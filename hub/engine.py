@@ -209,7 +209,7 @@ class Engine:
         async with self._lock:
             for read in reads:
                 self._take(read)
-            if self._batch.fired or self._batch.changed or self._due():
+            if self._batch.fired or self._batch.changed or self._batches.marked or self._due():
                 await self._commit()
         async with self._passed:
             self._passed.notify_all()

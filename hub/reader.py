@@ -252,8 +252,10 @@ Mark = Callable[[int], Awaitable[int]]
 class Batches:
     """A reader's batches from its queue. A frame that kills its reader is found out: the first frame after a start is
     marked in the store before it is tried. A second mark on it means that the start before came to nothing, so the
-    first BATCH frames come one by one, each marked, and a mark beyond TRIES sets the frame aside. Whoever is cancelled
-    calls `forget`: it was something else that failed."""
+    first BATCH frames come one by one, each marked, and a mark beyond TRIES sets the frame aside. Whoever took a frame
+    that was `marked` commits behind it at once: otherwise deaths that have nothing to do with it count against it, and
+    the marks of those behind it are never added up. Whoever is cancelled calls `forget`: it was something else that
+    failed."""
 
     TRIES = 3
 
@@ -264,12 +266,14 @@ class Batches:
         self.queue = queue
         self.mark = mark
         self._forget = forget
+        self.marked = False  # what `next` gave last
         self._begun = False
         self._careful = 0
 
     async def next(self) -> list[Read]:
         reads = [await self.queue.get()]
-        if not self._begun or self._careful > 0:
+        self.marked = not self._begun or self._careful > 0
+        if self.marked:
             return [await self._marked(reads[0])]
         while len(reads) < BATCH and not self.queue.empty():
             reads.append(self.queue.get_nowait())
