@@ -6,15 +6,18 @@ with a sentence that says which promise was broken. Nothing in the hub itself im
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Iterable
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 from hub.cache import Cache
 from hub.frame import Event, EventKind, Frame, Refusal, empty
 from hub.history import History, Position
 from hub.history.ladder import RUNGS, ladder_of
-from hub.model import MOVES, SECOND_US, Candle, Kind, Line, Nature, Reply, Tick, Verdict
-from hub.plugin import BotModule, Command, GiveUp, TryLater
+from hub.model import MOVES, SECOND_US, Candle, Kind, Line, Nature, Refused, Reply, Tick, Verdict
+from hub.normalize import price_of
+from hub.plugin import BotModule, Command, Feed, GiveUp, TryLater
 
 # ---------------------------------------------------------------------------------------------- commands
 
@@ -48,6 +51,61 @@ def check_reply(reply: Reply, what: str = "the reply") -> None:
         size = len(button.line.encode())
         assert size <= LONGEST_BUTTON_BYTES, f"{what} has the button {button.line!r} of {size} bytes, 64 is the most"
     assert "failed: it was logged" not in " ".join(reply.lines), f"{what} is that the command failed"
+
+
+# ------------------------------------------------------------------------------------------------ feeds
+
+
+async def check_feed(
+    feed: Feed, symbols: Mapping[str, str], settings: Any = None, *, updates: int = 3, within_s: float = 10.0
+) -> list[Tick | Refused]:
+    """A feed emits what its contract allows, holds still while `emit` waits, and lets itself be cancelled there.
+    `settings` are its defaults if absent, and name a source that gives more than `updates` within `within_s`. Returns
+    what was taken."""
+    assert isinstance(feed.NATURE, Nature), "NATURE is one of hub.model.Nature"
+    taken: list[Tick | Refused] = []
+    waiting = 0
+    full = asyncio.Event()
+
+    async def emit(item: Tick | Refused) -> None:
+        nonlocal waiting
+        if len(taken) == updates:
+            waiting += 1
+            full.set()
+            await asyncio.Event().wait()
+        taken.append(item)
+
+    running = asyncio.ensure_future(feed.run(feed.Settings() if settings is None else settings, symbols, emit, {}))
+    filling = asyncio.ensure_future(full.wait())
+    await asyncio.wait({running, filling}, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+    filling.cancel()
+    if running.done():
+        error = None if running.cancelled() else running.exception()
+        raise AssertionError(f"run() ended after {len(taken)} updates{f': {error!r}' if error else ''}") from error
+    await asyncio.wait({running}, timeout=0.05)
+    running.cancel()
+    done, _ = await asyncio.wait({running}, timeout=5)
+    assert done, "run() lets itself be cancelled within 5 s, also while emit waits"
+    assert running.cancelled(), "run() that is cancelled ends with the cancellation and no other error"
+    assert waiting, f"{len(taken)} updates came within {within_s:g} s, more than {updates} were expected"
+    assert waiting <= max(len(symbols), 1), f"{waiting} calls of emit wait at once: a full hub has to hold the source"
+    _check_updates(taken, symbols)
+    return taken
+
+
+def _check_updates(updates: Iterable[Tick | Refused], symbols: Mapping[str, str]) -> None:
+    newest: dict[tuple[str, str, int], int] = {}
+    for item in updates:
+        if isinstance(item, Refused):
+            assert item.reason.strip(), "a refusal has a reason"
+            continue
+        assert not symbols or item.instrument in symbols, f"{item.instrument} was not asked for"
+        problem = price_of(item, time.time_ns() // 1000)
+        assert not isinstance(problem, str), f"{item} is no tick but a refusal: {problem}"
+        if item.number is not None:
+            lane = (item.source, item.instrument, item.kind)
+            assert item.number > newest.get(lane, -1), f"the number {item.number} of {item.instrument} does not grow"
+            newest[lane] = item.number
 
 
 # ------------------------------------------------------------------------------------------------- bots

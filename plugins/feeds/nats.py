@@ -48,12 +48,16 @@ async def run(settings: Settings, symbols: Mapping[str, str], emit: Emit, last: 
     token = settings.bus_token or None
     async with bus.connect(settings.bus_url, token, settings.subject, patience_s=PATIENCE_S) as connection:
         subscription = await connection.client.subscribe(settings.subject, pending_msgs_limit=MAX_WAITING)
-        async for message in subscription.messages:
-            updates = parse(message.data, instruments)
-            for update in updates:
-                await emit(update)
-            if message.reply:
-                await message.respond(answer(updates))
+        try:
+            async for message in subscription.messages:
+                updates = parse(message.data, instruments)
+                for update in updates:
+                    await emit(update)
+                if message.reply:
+                    await message.respond(answer(updates))
+        finally:  # what waits here is not taken any more; the connection would drain it for seconds before it closes
+            if not connection.client.is_closed:
+                await subscription.unsubscribe()
     raise TryLater("the bus closed the connection")
 
 
