@@ -1,0 +1,381 @@
+"""Ingest: supervises feeds and turns what they emit into the one ordered stream.
+
+`emit` normalises a tick, asks the arbiter and appends it to the pending frames (`pending`); the publisher (`publish`)
+moves them into the stream, one in flight. Full means that `emit` waits, and so the vendor's socket. Accepted means
+acknowledged by the stream. Also from here: a Quote on core NATS for whoever wants the newest only, and a heartbeat
+frame each second, which is the clock of all readers. Depends on hub.bus, hub.arbiter and hub.normalize; what was
+accepted before it is told as `Start`.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import nats.errors
+import structlog
+
+from hub import bus as names
+from hub.arbiter import PRICE, Desk, Happened, Judged
+from hub.bus import Bus
+from hub.frame import EventKind, lane
+from hub.ingest.day import Day
+from hub.ingest.feeds import FeedRun, supervise
+from hub.ingest.pending import Lane, Pending
+from hub.ingest.publish import Fenced, Publisher
+from hub.model import MOVES, SECOND_US, Nature, Quote, Refused, Tick, Verdict
+from hub.normalize import price_of
+from hub.plugin import Catalogue, Emit
+from hub.sessions import SESSIONS, hours_at
+
+log = structlog.get_logger("ingest")
+
+YIELD_EVERY = 512
+"""A feed that never waits (a recording at full speed) lets the loop go on after so many ticks."""
+BEAT_S = 1.0
+QUOTES_EVERY_S = 0.1
+DRAIN_S = 3.0
+HINT = "`make demo` shows the hub on a simulated market meanwhile"
+
+
+class Start(msgspec.Struct, kw_only=True):
+    """What ingest must know of the past: from history, and from the frames that history has not read yet."""
+
+    epoch: int
+    last_sequence: int
+    marks: dict[str, dict[str, int]]
+    prices: dict[str, Tick]
+    days: dict[str, Day]
+    clock: int = 0
+
+
+class Ingest:
+    """`run` until cancelled. `now_us` is the wall clock, which also moves the stream's clock; in a hub that plays a
+    recording, the recording's own times do."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        catalogue: Catalogue,
+        feeds: Sequence[FeedRun],
+        start: Start,
+        *,
+        prefer: Mapping[str, Sequence[str]],
+        fresh_for_s: Mapping[str, float],
+        hold_file: Path | None = None,
+        now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+    ) -> None:
+        self.bus = bus
+        self.catalogue = catalogue
+        self.feeds = feeds
+        self.now_us = now_us
+        self.clock = start.clock
+        self._start = start
+        self._hold_file = hold_file
+        self._prefer = prefer
+        self._fresh_for_us = {name: round(seconds * SECOND_US) for name, seconds in fresh_for_s.items()}
+        self._marks = start.marks
+        self._desks: dict[str, Desk] = {}
+        self._lanes: dict[tuple[str, str, int], Lane] = {}
+        self._natures: dict[str, Nature] = {}
+        self._recording = any(feed.nature is Nature.RECORDING for feed in feeds)
+        self._pending = Pending(self._natures)
+        self._publisher = Publisher(bus, self._pending, start.epoch, start.last_sequence, lambda: self.clock, now_us)
+        self._changed: dict[str, Lane] = {}
+        self._latest: dict[str, Lane] = {}
+        self._quotes_due = asyncio.Event()
+
+    # ------------------------------------------------------------------------------------------- services
+
+    async def run(self) -> None:
+        """Feeds, publisher, clock and quotes. On cancellation feeds stop first and what is pending still goes out."""
+        async with asyncio.TaskGroup() as services:
+            services.create_task(self._publisher.run())
+            services.create_task(self._publisher.purge())
+            services.create_task(self._publish_quotes())
+            services.create_task(self._beat_for_ever())
+            try:
+                async with asyncio.TaskGroup() as feeds:
+                    for feed in self.feeds:
+                        feeds.create_task(self._keep(feed))
+                await asyncio.Event().wait()  # every feed has ended; the clock goes on
+            except asyncio.CancelledError:
+                await self._drain()
+                raise
+
+    async def _keep(self, feed: FeedRun) -> None:
+        while self._hold_file is not None and self._hold_file.exists():
+            feed.state, feed.reason = "waiting", "held back until it is let go"
+            await asyncio.sleep(0.02)
+        feed.reason = ""
+        lines = await supervise(
+            feed, self._emit_of(feed), lambda: self._settled(feed), lambda: self._expected(feed), HINT
+        )
+        if lines is not None:
+            self._finish(feed, lines)
+
+    def _emit_of(self, feed: FeedRun) -> Emit:
+        room, count = self._pending.room, 0
+
+        async def emit(item: Tick | Refused) -> None:
+            nonlocal count
+            self._accept(feed, item)
+            count += 1
+            if count >= YIELD_EVERY:
+                count = 0
+                await asyncio.sleep(0)
+            if not room.is_set():
+                await room.wait()
+
+        return emit
+
+    def _settled(self, feed: FeedRun) -> dict[str, int]:
+        """The vendor numbers last accepted or refused from it, by lane."""
+        settled = dict(self._marks.get(feed.source, {}))
+        for known in self._lanes.values():
+            if known.source == feed.source and known.number >= 0:
+                settled[known.name] = known.number
+        return settled
+
+    def _expected(self, feed: FeedRun) -> bool:
+        """Whether silence means trouble: not from a recording, not while it is held back, and not while every market
+        of the feed is closed. A feed without symbols (programs that publish when they like) may always be silent."""
+        if feed.nature is Nature.RECORDING or not self._pending.room.is_set():
+            return False
+        return any(desk.open for symbol in feed.symbols if (desk := self._desk(symbol)) is not None)
+
+    def _finish(self, feed: FeedRun, lines: int) -> None:
+        for desk in self._desks.values():
+            self._let_go(desk, None)
+        feed.state, feed.reason, feed.lines = "finished", "", lines
+        self._pending.event(Happened(EventKind.FINISHED, self.clock, feed.name, str(lines)), "")
+        log.info("a recording has ended", feed=feed.name, lines=lines)
+
+    async def _drain(self) -> None:
+        """What is pending goes out. A held tick goes as an outlier, but for a recording's, which is read again."""
+        if not self._recording:
+            for desk in self._desks.values():
+                self._let_go(desk, None)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_S):
+                while not self._pending.idle:
+                    await asyncio.sleep(0.01)
+
+    async def _beat_for_ever(self) -> None:
+        """The clock of all readers: one frame a second at least. In a recording its own time stands still between
+        ticks; everywhere else the wall clock moves it."""
+        while True:
+            await asyncio.sleep(BEAT_S)
+            if not self._recording:
+                self.clock = max(self.clock, self.now_us())
+                for name, desk in self._desks.items():
+                    for happened in desk.advance(self.clock):
+                        self._event(happened, name)
+                        self._quote_again(name)
+                    self._let_go(desk, self.clock)
+            self._pending.wake()
+
+    # --------------------------------------------------------------------------------------------- intake
+
+    def _accept(self, feed: FeedRun, item: Tick | Refused) -> None:
+        """The hot path of intake: one look-up, one judgement, one row."""
+        now = self.now_us()
+        feed.seen += 1
+        if feed.state != "live":
+            feed.is_live()
+        if isinstance(item, Refused):
+            self._refuse(feed, feed.source, "", item.reason, item.number, item.sample)
+            return
+        source = item.source or feed.source
+        received_at = item.received_at
+        if received_at is None:
+            received_at = now if now > self.clock else self.clock
+        key = (source, item.instrument, item.kind)
+        known = self._lanes.get(key) or self._lane(feed, key)
+        if known is None:
+            self._refuse(feed, source, lane(item.instrument, item.kind), "unknown instrument", item.number, repr(item))
+            return
+        price = price_of(item, now if now > received_at else received_at)
+        if isinstance(price, str):
+            self._refuse(feed, source, known.name, price, item.number, repr(item))
+            return
+        number = item.number
+        if number is not None:
+            if number <= known.number:
+                feed.repeats += 1
+                return
+            known.number = number
+        if received_at > self.clock:
+            self.clock = received_at
+        feed.last_tick_at = now
+        judged = known.desk.judge(None, source, item.kind, price, item.venue_time, received_at)
+        if judged is not PRICE:
+            self._note(judged, item, known, price, received_at)
+        if judged.verdict is not None:
+            self._append(item, known, price, received_at, judged.verdict, now)
+
+    def _note(self, judged: Judged, item: Tick, known: Lane, price: float, received_at: int) -> None:
+        """What the arbiter has to say beside its verdict, which goes into the stream before the tick."""
+        for happened in judged.events:
+            self._event(happened, item.instrument)
+        if judged.released is not None:
+            self._append_released(judged.released)
+        if judged.verdict is None and known.desk.held is not None:
+            known.desk.held.tick = (item, known, price, received_at)
+
+    def _append(self, tick: Tick, known: Lane, price: float, received_at: int, verdict: Verdict, now: int) -> None:
+        self._pending.tick(tick, known, price, received_at, verdict, now)
+        if verdict < MOVES:
+            known.day.see(price, tick.venue_time or received_at)
+            known.tick, known.price = tick, price
+            if not known.changed:
+                known.changed = True
+                self._changed[known.instrument] = known
+                self._quotes_due.set()
+
+    def _append_released(self, released: tuple[Any, Verdict]) -> None:
+        (tick, known, price, received_at), verdict = released
+        self._append(tick, known, price, received_at, verdict, self.now_us())
+
+    def _let_go(self, desk: Desk, now: int | None) -> None:
+        if (released := desk.let_go(now)) is not None:
+            self._append_released(released)
+
+    def _refuse(self, feed: FeedRun, source: str, name: str, reason: str, number: int | None, sample: str) -> None:
+        """Counted by reason, in the stream too, so that the count survives; told at the first of its kind."""
+        if number is not None and not self._is_new(feed, source, name, number):
+            return
+        if not feed.refused[reason]:
+            log.warning("a feed sends what is refused", feed=feed.name, reason=reason, sample=sample[:160])
+        feed.refused[reason] += 1
+        self._pending.refusal(source, name, reason, number or 0)
+
+    def _is_new(self, feed: FeedRun, source: str, name: str, number: int) -> bool:
+        """By the vendor's number; for what is refused, which is rare."""
+        known = next((each for each in self._lanes.values() if each.name == name and each.source == source), None)
+        marks = self._marks.setdefault(source, {})
+        if number <= (known.number if known is not None else marks.get(name, -1)):
+            feed.repeats += 1
+            return False
+        if known is not None:
+            known.number = number
+        marks[name] = number
+        return True
+
+    def _event(self, happened: Happened, instrument: str) -> None:
+        self._pending.event(happened, instrument)
+        _log_event(happened, instrument, quietly=self._recording)
+
+    # ---------------------------------------------------------------------------------- desks, lanes, quotes
+
+    def _desk(self, instrument_id: str) -> Desk | None:
+        """None where the catalogue has no such instrument."""
+        desk = self._desks.get(instrument_id)
+        if desk is not None:
+            return desk
+        instrument = self.catalogue.get(instrument_id)
+        if instrument is None:
+            return None
+        session = SESSIONS[instrument.session]
+
+        def hours(at: int) -> tuple[bool, int]:
+            found = hours_at(session, at)
+            return found.open, found.until_us if found.until_us is not None else 1 << 62
+
+        order = list(self._prefer.get(instrument_id, ())) or [feed.source for feed in self.feeds]
+        desk = self._desks[instrument_id] = Desk(instrument, order, self._fresh_for_us, hours)
+        if (seen := self._start.prices.get(instrument_id)) is not None and seen.price is not None:
+            desk.seed(seen.price, seen.received_at or 0)
+        return desk
+
+    def _lane(self, feed: FeedRun, key: tuple[str, str, int]) -> Lane | None:
+        source, instrument, kind = key
+        desk = self._desk(instrument)
+        if desk is None:
+            return None
+        self._natures.setdefault(source, feed.nature)
+        name = lane(instrument, kind)
+        number = self._marks.get(source, {}).get(name, -1)
+        day = self._start.days.setdefault(instrument, Day(None, None))
+        found = self._lanes[key] = Lane(name, source, instrument, desk, day, number)
+        return found
+
+    async def _publish_quotes(self) -> None:
+        """Newest only: what changed within a tenth of a second goes out as one."""
+        while True:
+            await self._quotes_due.wait()
+            self._quotes_due.clear()
+            changed, self._changed = self._changed, {}
+            for known in changed.values():
+                known.changed = False
+                with contextlib.suppress(nats.errors.Error):
+                    quote = msgspec.json.encode(self._quote(known))
+                    await self.bus.client.publish(names.quote(known.instrument), quote)
+            self._latest.update(changed)
+            await asyncio.sleep(QUOTES_EVERY_S)
+
+    def _quote(self, known: Lane) -> Quote:
+        day, desk, tick = known.day, known.desk, known.tick
+        assert tick is not None
+        at = tick.received_at or desk.last_at
+        return Quote(
+            instrument=known.instrument,
+            price=known.price,
+            bid=tick.bid,
+            ask=tick.ask,
+            time=tick.venue_time or at,
+            received_at=at,
+            source=known.source,
+            nature=self._natures[known.source],
+            open=day.open,
+            high=day.high,
+            low=day.low,
+            previous=day.previous,
+            market_open=desk.open,
+            stale_since=desk.stale_since,
+        )
+
+    def _quote_again(self, instrument: str) -> None:
+        """Its market opened, closed or went blind: viewers hear of it without a new price."""
+        known = self._latest.get(instrument)
+        if known is not None and instrument not in self._changed:
+            self._changed[instrument] = known
+            self._quotes_due.set()
+
+    def status(self) -> dict[str, Any]:
+        publisher = self._publisher
+        return {
+            "service": "ingest",
+            "epoch": publisher.epoch,
+            "feeds": [feed.told() for feed in self.feeds],
+            "frames": publisher.frames,
+            "ticks": publisher.ticks,
+            "sequence": publisher.sequence,
+            "pending": len(self._pending),
+            "sources": {name: desk.speaker for name, desk in self._desks.items() if desk.speaker},
+            "stale": sorted(name for name, desk in self._desks.items() if desk.stale_since is not None),
+            "error": publisher.trouble,
+        }
+
+
+def _log_event(happened: Happened, instrument: str, *, quietly: bool) -> None:
+    """What a person wants to know; in a recording, whose gaps are long past, it is detail."""
+    say = log.debug if quietly else log.info
+    warn = log.debug if quietly else log.warning
+    match happened.kind:
+        case EventKind.TAKEOVER if happened.text:
+            warn("another source speaks", instrument=instrument, source=happened.source, before=happened.text)
+        case EventKind.STALE:
+            warn("an instrument is blind", instrument=instrument)
+        case EventKind.FRESH:
+            say("an instrument is seen again", instrument=instrument)
+        case EventKind.OPENED | EventKind.CLOSED:
+            say("a market turned", instrument=instrument, state=happened.kind.name.lower())
+        case _:
+            log.debug("event", kind=happened.kind.name, instrument=instrument, source=happened.source)
+
+
+__all__ = ["Day", "FeedRun", "Fenced", "Ingest", "Start"]

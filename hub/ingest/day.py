@@ -1,0 +1,28 @@
+"""The UTC day's figures of one instrument, for its Quote. Pure."""
+
+from hub.model import SECOND_US, Candle
+
+DAY_US = 86_400 * SECOND_US
+
+
+class Day:
+    """Open, high, low of the day and the close of the one before, as far as history and ticks tell."""
+
+    __slots__ = ("close", "day", "high", "low", "open", "previous")
+
+    def __init__(self, today: Candle | None, before: Candle | None) -> None:
+        self.day = today.start // DAY_US if today else -1
+        self.open, self.high, self.low = (today.open, today.high, today.low) if today else (0.0, 0.0, 0.0)
+        self.close: float | None = today.close if today else None
+        self.previous = before.close if before else None
+
+    def see(self, price: float, at: int) -> None:
+        day = at // DAY_US
+        if day > self.day:
+            self.previous = self.close if self.close is not None else self.previous
+            self.day, self.open, self.high, self.low = day, price, price, price
+        elif price > self.high:
+            self.high = price
+        elif price < self.low:
+            self.low = price
+        self.close = price
