@@ -63,13 +63,18 @@ class Vocabulary(msgspec.Struct):
     alerts: dict[str, str] = {}
 
     def learn(self, facts: Mapping[str, Any]) -> None:
-        for command in facts.get("commands", ()):
-            self.commands[command["name"]] = command["summary"]
-        for instrument in facts.get("instruments", ()):
-            for word in (instrument["id"], *instrument["aliases"]):
-                self.instruments[word] = instrument["name"]
-        if "alerts" in facts:
-            self.alerts = {str(alert["id"]): alert["words"] for alert in facts["alerts"]}
+        """From the facts of any reply. Other commands may mean other things by the same names: what does not
+        look as expected is passed over."""
+        for command in _dicts(facts.get("commands")):
+            if "name" in command:
+                self.commands[str(command["name"])] = str(command.get("summary", ""))
+        for instrument in _dicts(facts.get("instruments")):
+            if "id" in instrument:
+                for word in (instrument["id"], *instrument.get("aliases", ())):
+                    self.instruments[str(word)] = str(instrument.get("name", ""))
+        if isinstance(facts.get("alerts"), (list, tuple)):
+            alerts = _dicts(facts["alerts"])
+            self.alerts = {str(alert["id"]): str(alert["words"]) for alert in alerts if {"id", "words"} <= set(alert)}
         elif "id" in facts and "text" in facts:
             self.alerts[str(facts["id"])] = str(facts["text"])
 
@@ -129,6 +134,11 @@ class Chat:
         self._told: set[int] = set()  # triggers shown as missed, so that their late message is not shown again
         self._bus: Bus | None = None
         self.connected = asyncio.Event()
+
+    def shown(self) -> list[Shown]:
+        """The newest prices, in the order in which the hub serves them."""
+        order = {instrument: index for index, instrument in enumerate(self._facts)}
+        return [self.prices[each] for each in sorted(self.prices, key=lambda each: (order.get(each, len(order)), each))]
 
     async def say(self, text: str) -> Reply | None:
         """The hub's reply, or None: what is wrong was shown then."""
@@ -258,10 +268,18 @@ class Chat:
         if ids and ids <= self._told:
             return
         head, *rest = message_lines(message)
-        when = wording.clock(self.now(), "UTC", self.now())
         lines = [Text(f"● {head}", style="bold black on yellow"), *(Text(f"  {line}") for line in rest)]
-        self._show([*lines, Text(f"  {when} UTC", style="dim")], True)
+        self._show([*lines, Text(f"  {self._footer(message)}", style="dim")], True)
         self._seen.note(ids)
+
+    def _footer(self, message: Message) -> str:
+        """How long it took, and what can be said next."""
+        now = self.now()
+        told = f"rang {wording.clock(now, 'UTC', now)} UTC"
+        if message.notifications:
+            told += f", {wording.duration(now - max(each.ticked_at for each in message.notifications))} after its tick"
+        ids = {each.alert_id for each in message.notifications if each.alert_id is not None}
+        return f"{told}; more: why {ids.pop()}" if len(ids) == 1 else told
 
     def _tell(self, text: str, style: str) -> None:
         from rich.text import Text

@@ -5,19 +5,24 @@ Everything it shows says that it is simulated. Without a terminal it runs and lo
 """
 
 import asyncio
+import math
 import sys
 from pathlib import Path
+from typing import cast
 
 from hub import logs, talk
+from hub.bus import connect
 from hub.config import BotSection, Config, FeedSection, HubSection
+from hub.plugin import TryLater
 from hub.supervise import Supervisor, supervise
 
 FOLDER = Path("demo-data")
 SYMBOLS = ("XAU-USD", "XAG-USD", "BTC-USD", "ETH-USD", "EUR-USD", "AAPL")
 WELCOME = """\
 Tocsin on a simulated market: none of these prices is real.
-Try:  price          alert gold > {level}          alerts          why 1          help
-Ctrl-D stops everything."""
+Try:  price   {alert}   alerts   why 1   status   help
+An alert rings here while you type. Ctrl-D stops everything."""
+FIRST_PRICE_S = 3.0
 
 
 def config(folder: Path) -> Config:
@@ -45,7 +50,34 @@ async def main(data: Path | None, *, chat: bool) -> int:
         hub = Supervisor(settings, log_to=log)
         await hub.start()
         try:
-            return await talk.chat(settings, on_start=WELCOME.format(level="4060"), stop=asyncio.Event())
+            return await talk.chat(settings, on_start=await welcome(settings), stop=asyncio.Event())
         finally:
             print("stopping …", flush=True)
             await hub.stop()
+
+
+async def welcome(settings: Config) -> str:
+    """With an alert that rings soon: a little above the price that gold has now."""
+    try:
+        async with asyncio.timeout(FIRST_PRICE_S):
+            price = await _gold(settings)
+    except (TryLater, TimeoutError):  # a slow machine: the person sees the prices come and picks a level
+        return WELCOME.format(alert="alert gold > (a price)")
+    return WELCOME.format(alert=f"alert gold > {soon_above(price)}")
+
+
+async def _gold(settings: Config) -> float:
+    address = talk.address_of(settings)
+    if address is None:
+        raise TryLater("no hub runs")
+    async with connect(address.bus_url, address.bus_token or None, "demo", patience_s=FIRST_PRICE_S) as bus:
+        while True:
+            reply = await talk.say(bus, f"price {SYMBOLS[0]}", talk.OPERATOR)
+            for quote in cast("list[dict[str, float]]", reply.facts.get("quotes", [])):
+                return quote["price"]
+            await asyncio.sleep(0.1)
+
+
+def soon_above(price: float) -> str:
+    """The next ten cents at least fifteen above: the walk of a minute or two."""
+    return f"{math.ceil((price + 0.15) * 10) / 10:.2f}"

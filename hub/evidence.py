@@ -3,6 +3,7 @@
 Every notification carries its evidence: the level, the tick before and the tick that crossed, source and venue time.
 """
 
+import re
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -43,6 +44,10 @@ NOT_LIVE = {
 }
 
 
+NOTE = re.compile(r'\s+note "(?:[^"\\]|\\.)*"')
+"""The note in an alert's line; the evidence says it in front."""
+
+
 def headline(rang: Firing, instrument: Instrument) -> str:
     """ "Gold rose to 2,400.12 (level 2,400.00)"; what is not live is said in front."""
     moved = "is at" if rang.before_price is None else "rose to" if rang.direction == "up" else "fell to"
@@ -56,24 +61,25 @@ def headline(rang: Firing, instrument: Instrument) -> str:
 
 
 def evidence(rang: Firing, instrument: Instrument, text: str) -> str:
-    """Some lines: the alert's own words, the two ticks, the source."""
-    digits = instrument.decimals + 2
+    """Some lines: the note, the two ticks, the source, and last the alert's own words."""
     at = rang.venue_time or rang.received_at
-    lines = [f"alert {rang.alert_id}: {text}"]
-    if rang.before_price is not None and rang.before_time is not None:
-        before = (
-            f"{amount(rang.before_price, digits, least=instrument.decimals)} at {moment(rang.before_time, at)}, then "
-        )
-    else:
-        before = ""
-    lines.append(f"{before}{amount(rang.price, digits, least=instrument.decimals)} at {moment(at)} UTC")
     kind = NOT_LIVE.get(rang.nature, "")
-    lines.append(f"source {rang.source}{f' ({kind})' if kind else ''}")
+    lines = [f"note: {rang.note}"] if rang.note else []
+    lines.append(_ticks(rang, instrument, at))
+    lines.append(f"source {rang.source}{f': {kind}' if kind else ''}")
     if rang.late:
-        lines.append(f"crossed {moment(at)} UTC while I was offline or behind")
-    if rang.note:
-        lines.append(f"note: {rang.note}")
+        lines.append("told late: it crossed while I was offline or behind")
+    lines.append(f"alert {rang.alert_id}: {NOTE.sub('', text) if rang.note else text}")
     return "\n".join(lines)
+
+
+def _ticks(rang: Firing, instrument: Instrument, at: int) -> str:
+    """ "2,399.90 at 12:29:59.816, then 2,400.12 at 12:30:00.123 UTC, 2014-05-02"."""
+    digits, least = instrument.decimals + 2, instrument.decimals
+    crossed = f"{amount(rang.price, digits, least=least)} at {moment(at, at)} UTC, {moment(at)[:10]}"
+    if rang.before_price is None or rang.before_time is None:
+        return crossed
+    return f"{amount(rang.before_price, digits, least=least)} at {moment(rang.before_time, at)}, then {crossed}"
 
 
 def amount(value: float, decimals: int, least: int | None = None) -> str:

@@ -2,10 +2,12 @@
 
 Promises: text from outside is shown as text. Control characters, right-to-left overrides and whatever else could
 move a cursor or disguise a line are written out ("\\x1b"), and rich markup is never interpreted. Columns line up
-also with wide characters. Pure; rich is imported when colour is asked for.
+also with wide characters, and a table fits the width it is given: long cells are wrapped at words, and where even
+that is too narrow each row is written below the other. Pure; rich is imported when colour is asked for.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 GAP = "  "
+LEAST_COLUMN = 14  # cells that a column of text keeps when a table is narrowed
 NUMERIC = frozenset("0123456789.,+-−%# ")
 
 # Controls, and the invisible ones that reorder text or break a line: a name must not rewrite the line it is in.
@@ -49,27 +52,82 @@ def _shown(character: str) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
-def plain(reply: Reply) -> str:
-    """The whole reply without colour, as `tocsin ask` prints it."""
+def plain(reply: Reply, width: int | None = None) -> str:
+    """The whole reply without colour, as `tocsin ask` prints it. Without a width a row is a line, for programs."""
     parts = [safe(reply.title)] if reply.title else []
-    parts += table_lines(reply.table)
+    parts += table_lines(reply.table, width)
     parts += [safe(part) for line in reply.lines for part in line.split("\n")]
     parts += [button_line(reply)] if reply.buttons else []
     return "\n".join(parts)
 
 
-def table_lines(table: Sequence[Sequence[str]]) -> list[str]:
+def table_lines(table: Sequence[Sequence[str]], width: int | None = None) -> list[str]:
     """Aligned rows; a column of numbers stands on the right."""
+    head, rows = _table(table, width)
+    return [*head, *rows]
+
+
+def _table(table: Sequence[Sequence[str]], width: int | None) -> tuple[list[str], list[str]]:
+    """The lines of the head and of the rows; no head where the rows name their own columns."""
     cells = [[safe(cell) for cell in row] for row in table]
-    columns = max((len(row) for row in cells), default=0)
+    columns = max((len(row) for row in cells), default=0) or 1
     for row in cells:
         row += [""] * (columns - len(row))
-    widths = [max(cell_len(row[column]) for row in cells) for column in range(columns)]
     right = [_is_numeric([row[column] for row in cells[1:]]) for column in range(columns)]
-    return [
-        GAP.join(_pad(cell, width, to_right) for cell, width, to_right in zip(row, widths, right, strict=True)).rstrip()
-        for row in cells
-    ]
+    widths = _fitted(
+        [max((cell_len(row[column]) for row in cells), default=0) for column in range(columns)], right, width
+    )
+    if widths is None:
+        return [], _stacked(cells, width or 0)
+    lines = [list(_row_lines(row, widths, right)) for row in cells]
+    return (lines[0] if lines else []), [line for row in lines[1:] for line in row]
+
+
+def _row_lines(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> Iterator[str]:
+    wrapped = [_wrapped(cell, width) for cell, width in zip(row, widths, strict=True)]
+    for parts in zip_longest(*wrapped, fillvalue=""):
+        padded = (_pad(part, width, to_right) for part, width, to_right in zip(parts, widths, right, strict=True))
+        yield GAP.join(padded).rstrip()
+
+
+def _fitted(natural: Sequence[int], numeric: Sequence[bool], width: int | None) -> list[int] | None:
+    """The columns' widths within `width`: the widest text gives way first. None where it would be torn apart."""
+    widths = list(natural)
+    excess = 0 if width is None else sum(widths) + len(GAP) * (len(widths) - 1) - width
+    while excess > 0:
+        wide = [column for column, space in enumerate(widths) if not numeric[column] and space > LEAST_COLUMN]
+        if not wide:
+            return None
+        widths[max(wide, key=lambda column: widths[column])] -= 1
+        excess -= 1
+    return widths
+
+
+def _stacked(cells: Sequence[Sequence[str]], width: int) -> list[str]:
+    """Each row as lines of its own: its first cell, then the others with their heads."""
+    lines = []
+    head, *rows = cells
+    for first, *rest in rows:
+        told = [GAP.join(filter(None, (name, cell))) for name, cell in zip(head[1:], rest, strict=True) if cell]
+        lines += [first, *(f"  {part}" for one in told for part in _wrapped(one, max(1, width - 2)))]
+    return lines
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """At words; a longer word is cut."""
+    if cell_len(text) <= width:
+        return [text]
+    lines, line = [], ""
+    for word in text.split(" "):
+        if line and cell_len(line) + 1 + cell_len(word) > width:
+            lines.append(line)
+            line = ""
+        line = f"{line} {word}" if line else word
+        while cell_len(line) > width:
+            cut = next(n for n in range(len(line), 0, -1) if n == 1 or cell_len(line[:n]) <= width)
+            lines.append(line[:cut])
+            line = line[cut:]
+    return [*lines, line]
 
 
 def _is_numeric(cells: Sequence[str]) -> bool:
@@ -90,16 +148,21 @@ def _pad(cell: str, width: int, to_right: bool) -> str:
 
 
 def button_line(reply: Reply) -> str:
-    return GAP.join(f"[{safe(button.label)}: {safe(button.line)}]" for button in reply.buttons)
+    """What can be said next; a label that says more than its line stands behind it."""
+    return "Next: " + "   ".join(
+        safe(button.line if button.line.lower().startswith(button.label.lower()) else f"{button.line} ({button.label})")
+        for button in reply.buttons
+    )
 
 
-def rich_lines(reply: Reply) -> list["Text"]:
+def rich_lines(reply: Reply, width: int | None = None) -> list["Text"]:
     """The same lines as `plain`, coloured: the title, the table's head, what rose and what fell."""
     from rich.text import Text
 
     lines = [Text(safe(reply.title), style="bold" if reply.ok else "bold red")] if reply.title else []
-    for index, line in enumerate(table_lines(reply.table)):
-        lines.append(Text(line, style="dim") if index == 0 else _directions(Text(line)))
+    head, rows = _table(reply.table, width)
+    lines += [Text(line, style="dim") for line in head]
+    lines += [_directions(Text(line)) for line in rows]
     style = "" if reply.ok else "red"
     lines += [Text(safe(part), style=style) for line in reply.lines for part in line.split("\n")]
     if reply.buttons:
@@ -130,6 +193,6 @@ def ansi(lines: Sequence["Text"], width: int) -> str:
 
     console = Console(file=StringIO(), force_terminal=True, color_system="standard", width=width, legacy_windows=False)
     for line in lines:
-        console.print(line, soft_wrap=True, highlight=False, markup=False, emoji=False)
+        console.print(line, highlight=False, markup=False, emoji=False)
     assert isinstance(console.file, StringIO)
     return console.file.getvalue().rstrip("\n")

@@ -7,6 +7,7 @@ hub. Promises: answers go to stdout, everything else to stderr or a file. Depend
 
 import asyncio
 import os
+import shutil
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -88,7 +89,7 @@ async def ask(words: str, *, config: Config, name: str | None = None, as_json: b
     except TryLater as error:
         print(f"the hub on {config.folder} does not answer: {error.reason}", file=sys.stderr)
         return NO_HUB
-    put(as_document(reply) if as_json else as_text(reply))
+    put(as_document(reply) if as_json else as_text(reply, terminal_width()))
     return ANSWERED if reply.ok else REFUSED
 
 
@@ -169,10 +170,15 @@ async def _own_hub(config: Config) -> AsyncIterator[HubAddress]:
             logs.setup(config.hub.log, config.hub.log_level, process="ask")
 
 
-def as_text(reply: Reply) -> str:
+def as_text(reply: Reply, width: int | None = None) -> str:
     from hub.render import plain
 
-    return plain(reply)
+    return plain(reply, width)
+
+
+def terminal_width() -> int | None:
+    """Of the terminal that reads the answer; None where a program does, which wants a row on a line."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def as_document(reply: Reply) -> str:

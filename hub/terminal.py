@@ -5,7 +5,7 @@ prompt_toolkit and rich.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -23,42 +23,55 @@ from hub import wording
 from hub.chat import REFRESH_S, Chat, Shown, Vocabulary, chat_of, kept
 from hub.config import Config
 from hub.model import Nature
-from hub.render import ansi, rich_lines, safe
+from hub.render import GAP, ansi, rich_lines, safe
+
+WELCOME = """\
+Tocsin
+A name shows its price: gold.  A condition sets an alert: gold > 2400.  help shows the rest; Ctrl-D ends the chat."""
 
 Fragments = list[tuple[str, str]]
 OF_NUMBERS = ("snooze", "delete", "why")
 OF_INSTRUMENTS = ("price", "alert")
+LEAVE = frozenset({"exit", "quit", "bye"})
 
 
 def price_line(shown: Iterable[Shown], now: int, width: int) -> Fragments:
-    """As many prices as fit, coloured by the day's direction. What all share that is not live is said once, in
-    front; else each says its own."""
+    """All prices, coloured by the day's direction, with the day's change where that fits; where not even the prices
+    fit, as many as do. What all share that is not live is said once, in front; else each says its own."""
     shown = list(shown)
+    if not shown:
+        return [("class:quiet", "no prices yet")]
     natures = {each.nature for each in shown}
     common = natures.pop() if len(natures) == 1 else None
-    fragments: Fragments = []
-    if common and common != Nature.LIVE:
-        fragments.append(("class:remark", f"{common.value}: "))
-    for index, each in enumerate(shown):
-        part = _one_price(each, now, with_nature=common is None)
-        if _length(fragments) + _length(part) + 4 > width and index:
-            return [*fragments, ("", "…")]
-        fragments += part
-    return fragments or [("class:quiet", "no prices yet")]
+    front: Fragments = [("class:remark", f"{common.value}: ")] if common and common != Nature.LIVE else []
+    for with_day in (True, False):
+        parts = [_one_price(each, now, with_nature=common is None, with_day=with_day) for each in shown]
+        line = [*front, *_joined(parts)]
+        if _length(line) <= width:
+            return line
+    for count in range(len(parts) - 1, 1, -1):
+        line = [*front, *_joined([*parts[:count], [("", "…")]])]
+        if _length(line) <= width:
+            return line
+    return [*front, *parts[0]]
 
 
-def _one_price(each: Shown, now: int, *, with_nature: bool) -> Fragments:
+def _joined(parts: Sequence[Fragments]) -> Fragments:
+    return [each for index, part in enumerate(parts) for each in ([("", GAP), *part] if index else part)]
+
+
+def _one_price(each: Shown, now: int, *, with_nature: bool, with_day: bool) -> Fragments:
     day = round(each.day * 100, 2)
     style, arrow = ("class:up", "▲") if day > 0 else ("class:down", "▼") if day < 0 else ("class:quiet", "=")
     marks = [each.nature.value] if with_nature and each.nature != Nature.LIVE else []
     marks += [remark] if (remark := each.remark(now)) else []
     part: Fragments = [
         ("class:name", f"{safe(each.name)} "),
-        (style, f"{wording.price(each.price, each.decimals)} {arrow}{abs(day):.2f} %"),
+        (style, wording.price(each.price, each.decimals) + (f" {arrow}{abs(day):.2f} %" if with_day else arrow)),
     ]
     if marks:
         part.append(("class:remark", f" {' '.join(marks)}"))
-    return [*part, ("", "  ")]
+    return part
 
 
 def _length(fragments: Fragments) -> int:
@@ -96,19 +109,20 @@ async def talk_on_terminal(config: Config, name: str, on_start: str, stop: async
 
     chat = chat_of(config, name, show)
     session = _session(chat, config.folder / "chat" / f"{subjects.token(name)}.history")
-    banner = [Text(line) for line in on_start.splitlines()] or [Text("Tocsin", style="bold")]
-    hint = "help says what can be asked; Ctrl-D ends the chat. A condition sets an alert: gold > 2400"
+    first, *rest = (on_start or WELCOME).splitlines()
     with patch_stdout(raw=True):
-        show([*banner, Text(hint, style="dim")], False)
+        show([Text(first, style="bold"), *(Text(line) for line in rest)], False)
         async with kept(chat), _ended_by(stop, session):
             while not stop.is_set():
                 try:
                     text = (await session.prompt_async(refresh_interval=REFRESH_S)).strip()
                 except (EOFError, KeyboardInterrupt):
                     break
+                if text.lower() in LEAVE:
+                    break
                 reply = await chat.say(text) if text else None
                 if reply:
-                    show(rich_lines(reply), False)
+                    show(rich_lines(reply, session.output.get_size().columns), False)
     return 0
 
 
@@ -123,7 +137,7 @@ def _session(chat: Chat, history: Path) -> PromptSession[str]:
     def message() -> StyleAndTextTuples:
         away: Fragments = [] if chat.connected.is_set() else [("class:remark", "no hub: ")]
         width = session.output.get_size().columns - _length(away)
-        prices = price_line(_in_order(chat.prices), chat.now(), width)
+        prices = price_line(chat.shown(), chat.now(), width)
         return [*away, *prices, ("", "\n"), ("class:prompt", "tocsin> ")]
 
     lines: History = InMemoryHistory()
@@ -144,10 +158,6 @@ def _session(chat: Chat, history: Path) -> PromptSession[str]:
         message, completer=FromHub(), complete_while_typing=True, history=lines, style=style
     )
     return session
-
-
-def _in_order(prices: Mapping[str, Shown]) -> list[Shown]:
-    return sorted(prices.values(), key=lambda each: each.name)
 
 
 @asynccontextmanager

@@ -5,15 +5,16 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from hub.model import Button, Message, Nature, Notification, Reply
-from hub.render import HOSTILE, ansi, message_lines, plain, rich_lines, safe
+from hub.render import HOSTILE, ansi, message_lines, plain, rich_lines, safe, table_lines
 
 TABLE = (("instrument", "price", "day"), ("Gold (XAU-USD)", "2,411.20 USD", "+0.31 %"), ("銀", "30.1 USD", "-12.00 %"))
 
 
 def test_a_reply_reads_from_its_title_to_its_buttons() -> None:
-    """Title, table, lines, buttons with the line that they stand for."""
-    reply = Reply(title="Alert 1", lines=("one\ntwo",), buttons=(Button(label="Undo", line="delete 1 undo"),))
-    assert plain(reply) == "Alert 1\none\ntwo\n[Undo: delete 1 undo]"
+    """Title, table, lines, and what can be said next, with a word where the line does not say what it does."""
+    buttons = (Button(label="Why", line="why 1"), Button(label="Wake", line="snooze 1 off"))
+    reply = Reply(title="Alert 1", lines=("one\ntwo",), buttons=buttons)
+    assert plain(reply) == "Alert 1\none\ntwo\nNext: why 1   snooze 1 off (Wake)"
 
 
 def test_columns_line_up_also_with_wide_characters() -> None:
@@ -27,6 +28,40 @@ def test_columns_line_up_also_with_wide_characters() -> None:
 def test_a_short_row_is_filled_up() -> None:
     """A ragged table from another process is still shown."""
     assert plain(Reply(table=(("a", "b"), ("1",)))).split("\n") == ["a  b", "1"]
+
+
+LONG = (
+    ("no.", "alert", "state", "price", "away", "rang"),
+    ("1", "Gold rises to 4,060.00 or above, every time", "rang, waits behind its band", "4,166.44", "-2.55 %", "never"),
+    ("12", "Silver crosses 52.000, every time", "waiting", "51.487", "+1.00 %", "20:13:11, simulated"),
+)
+
+
+def test_a_table_that_is_too_wide_is_wrapped_at_words() -> None:
+    """Text gives way and numbers stay whole; nothing is lost."""
+    lines = plain(Reply(table=LONG), 80).split("\n")
+    assert max(map(cell_len, lines)) <= 80
+    assert lines[0].split() == list(LONG[0])
+    assert "4,166.44" in lines[1] and "-2.55 %" in lines[1]
+    assert sorted(" ".join(lines).split()) == sorted(" ".join(cell for row in LONG for cell in row).split())
+
+
+def test_on_a_narrow_terminal_each_row_stands_below_the_other() -> None:
+    """With the heads as names, where columns would be torn apart."""
+    lines = plain(Reply(table=LONG), 40).split("\n")
+    assert max(map(cell_len, lines)) <= 40
+    assert lines[0] == "1"
+    assert "  price  4,166.44" in lines
+    assert [line.plain for line in rich_lines(Reply(table=LONG), 40)] == lines
+
+
+@given(
+    st.lists(st.lists(st.text(alphabet="ab 銀😀1,.+-% ", max_size=40), max_size=5), max_size=4), st.integers(10, 120)
+)
+def test_every_table_fits_the_terminal(table: list[list[str]], width: int) -> None:
+    """Whatever the cells hold; and without a width each row stays one line."""
+    assert all(cell_len(line) <= width for line in table_lines(table, width))
+    assert len(table_lines(table)) == len(table)
 
 
 def test_hostile_text_is_written_out() -> None:

@@ -207,7 +207,7 @@ def text_of(fragments: list[tuple[str, str]]) -> str:
 def test_the_line_of_prices_says_direction_and_doubt() -> None:
     """Up and down in colour and sign; stale, closed and simulated in words."""
     line = price_line([shown("Gold"), shown("Silver", 30.1, day=-0.01), shown("Euro", day=0)], NOW, 200)
-    assert text_of(line) == "Gold 2,411.20 ▲0.31 %  Silver 30.10 ▼1.00 %  Euro 2,411.20 =0.00 %  "
+    assert text_of(line) == "Gold 2,411.20 ▲0.31 %  Silver 30.10 ▼1.00 %  Euro 2,411.20 =0.00 %"
     assert [style for style, text in line if "▲" in text or "▼" in text] == ["class:up", "class:down"]
     assert "2,411.20 ▲0.31 % stale" in text_of(price_line([shown("Gold")], NOW + 61 * SECOND_US, 200))
     assert "closed" in text_of(price_line([shown("Gold", market_open=False)], NOW, 200))
@@ -223,9 +223,11 @@ def test_simulated_prices_are_marked_once_where_all_are_and_each_where_some_are(
 
 
 def test_the_line_of_prices_fits_the_terminal() -> None:
-    """What does not fit is left out, and that shows."""
-    line = text_of(price_line([shown(name) for name in ("Gold", "Silver", "Platinum")], NOW, 50))
-    assert len(line) <= 50
+    """First the day's changes give way; what then does not fit is left out, and that shows."""
+    metals = [shown(name) for name in ("Gold", "Silver", "Platinum")]
+    assert text_of(price_line(metals, NOW, 55)) == "Gold 2,411.20▲  Silver 2,411.20▲  Platinum 2,411.20▲"
+    line = text_of(price_line(metals, NOW, 40))
+    assert len(line) <= 40
     assert line.endswith("…")
     assert text_of(price_line([], NOW, 50)) == "no prices yet"
 
@@ -240,6 +242,8 @@ def test_words_are_completed_by_what_stands_before_them() -> None:
     assert choices("price o", words) == [("oro", "Gold")]
     assert choices("why ", words) == [("7", "Gold over 2,400"), ("8", "Gold over 9,000")]
     assert choices("why 7 ", words) == []
+    words.learn({"commands": {"service": "commands", "lines": 3}, "alerts": 4, "instruments": ["gold", {"name": 1}]})
+    assert choices("p", words) == [("price", "what things cost")], "status means other things by these names"
     words.learn({"id": 9, "text": "XAU-USD > 1"})
     assert choices("delete 9", words) == [("9", "XAU-USD > 1")]
 
