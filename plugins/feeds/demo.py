@@ -3,10 +3,14 @@
     [feeds.demo]
     symbols = { XAU-USD = "XAU-USD", BTC-USD = "BTC-USD" }
 
-Believable, not real, and marked SIMULATED wherever it is shown. The logarithm of a price is a random walk of
-the profile's yearly volatility, drawn back lightly to its start, through quiet times and bursts: in a burst
-ticks come faster, move further and stand wider. Metals and currencies are quotes, coins and stocks trades.
-The market never closes unless `sessions` is set. `Market` is deterministic for a seed and a start.
+Believable, not real, and marked SIMULATED wherever it is shown. The logarithm of a price moves like a random walk of
+the profile's yearly volatility that stays near its start, through quiet times and bursts: in a burst ticks come
+faster, move further and stand wider. Metals and currencies are quotes, coins and stocks trades. The market never
+closes unless `sessions` is set.
+
+A price is a function of the seed and the clock (`Path`), so a hub that starts again finds the market where it would
+have gone meanwhile, not back at its start: no level is crossed that the market did not cross. When the ticks come is
+random; `Market` is deterministic for a seed and a start.
 """
 
 import asyncio
@@ -25,11 +29,13 @@ from hub.plugin import Emit, GiveUp, Last
 NATURE = Nature.SIMULATED
 
 YEAR_S = 365.25 * 86_400
-QUIET_S, BURST_S = 45.0, 6.0  # how long each lasts, on average
+SLOT_S = 51.0  # each holds one burst somewhere
+BURST_S, LONGEST_BURST_S = 6.0, 30.0  # on average, and at most
 QUIET_TICKS_PER_S, BURST_TICKS_PER_S = 2.0, 9.0
 BURST_MOVE = 3.0  # a burst's volatility, in quiet ones
 BURST_SPREAD = 2.5
-HALF_LIFE_S = 12 * 3600.0  # of the distance from the start price
+OCTAVES = 18  # waves of 1, 2, 4 s ... 36 h, which together move like a random walk
+WAVE = 0.5  # one wave's share, such that a minute's moves have the profile's volatility
 MAX_PAUSE_US = 5 * SECOND_US
 SHORTEST_SLEEP_S = 0.005
 
@@ -101,7 +107,7 @@ PROFILES: dict[str, Profile] = {
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    seed: int | None = None  # the same seed moves the same way; a new market at each start if unset
+    seed: int = 0  # each seed is a market of its own, which the clock moves on also while no hub runs
     speed: Annotated[float, msgspec.Meta(gt=0, le=1000)] = 1.0  # times the ticks per second; the moves per hour stay
     start: dict[str, Annotated[float, msgspec.Meta(gt=0)]] = {}  # start prices by instrument, instead of the built-in
     sessions: bool = False  # true: silent while the instrument's market is closed
@@ -111,7 +117,7 @@ async def run(settings: Settings, symbols: Mapping[str, str], emit: Emit, last: 
     """Never returns. After a pause (a full hub, a machine asleep) the market goes on from now."""
     profiles = profiles_of(symbols, settings.start)
     trades_at = opening_hours(profiles) if settings.sessions else _always
-    market = Market(profiles, Random() if settings.seed is None else settings.seed, _now_us(), settings.speed)
+    market = Market(profiles, settings.seed, _now_us(), settings.speed)
     while True:
         for tick in market.step(_now_us()):
             if trades_at(tick.instrument, tick.venue_time or 0):
@@ -137,12 +143,12 @@ class Market:
     """All walks in one order of time. `step(now_us)` returns the ticks since the last step; the first step at
     the start holds one of each instrument. `next_at` is when the next tick is due."""
 
-    def __init__(self, profiles: Mapping[str, Profile], seed: int | Random, start_us: int, speed: float = 1.0) -> None:
+    def __init__(self, profiles: Mapping[str, Profile], seed: int, start_us: int, speed: float = 1.0) -> None:
         self._walks = []
         for name, profile in profiles.items():
-            # A generator for each, so that an instrument moves the same way whichever others there are.
-            random = Random(seed.getrandbits(64)) if isinstance(seed, Random) else Random(f"{seed} {name}")
-            self._walks.append(Walk(name, profile, random, start_us, speed))
+            # A path and a generator for each, so that an instrument moves the same way whichever others there are.
+            path, random = Path(f"{seed} {name}"), Random(f"{seed} {name} {start_us}")
+            self._walks.append(Walk(name, profile, path, random, speed))
         self._due = [(start_us, index) for index in range(len(self._walks))]
 
     @property
@@ -160,44 +166,75 @@ class Market:
         return ticks
 
 
-class Walk:
-    """One instrument's price: volatile in clusters, drawn back to its start."""
+class Path:
+    """How far a market has moved by any moment, in moves of one second: waves of noise of many lengths, on a clock
+    that runs faster in bursts. The same at every call; only the stretch around the last moment is kept."""
 
-    def __init__(self, instrument: str, profile: Profile, random: Random, start_us: int, speed: float) -> None:
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._waves: list[tuple[int, float, float]] = [(-1, 0.0, 0.0)] * OCTAVES
+        self._slot = (-1, 0.0, 0.0)
+
+    def at(self, time_us: int) -> float:
+        market_s, moved = self._market_s(time_us / SECOND_US), 0.0
+        for octave in range(OCTAVES):
+            length_s = float(1 << octave)
+            index = int(market_s / length_s)
+            if self._waves[octave][0] != index:
+                self._waves[octave] = (index, self._noise(octave, index), self._noise(octave, index + 1))
+            _, left, right = self._waves[octave]
+            moved += math.sqrt(length_s) * (left + (right - left) * (market_s / length_s - index))
+        return WAVE * moved
+
+    def in_burst(self, time_us: int) -> bool:
+        _, start_s, length_s = self._slot_at(time_us / SECOND_US)
+        return start_s <= time_us / SECOND_US % SLOT_S < start_s + length_s
+
+    def _noise(self, octave: int, index: int) -> float:
+        return Random(f"{self._name} {octave} {index}").gauss(0.0, 1.0)
+
+    def _market_s(self, time_s: float) -> float:
+        """The time that the market lived through: each slot's own length, most of it in its burst."""
+        index, start_s, length_s = self._slot_at(time_s)
+        passed_s = time_s - index * SLOT_S
+        burst_s = min(max(passed_s - start_s, 0.0), length_s)
+        share = SLOT_S / (SLOT_S + (BURST_MOVE**2 - 1) * length_s)
+        return index * SLOT_S + share * (passed_s + (BURST_MOVE**2 - 1) * burst_s)
+
+    def _slot_at(self, time_s: float) -> tuple[int, float, float]:
+        """One slot's number, and when its burst begins and how long it is."""
+        index = int(time_s // SLOT_S)
+        if self._slot[0] != index:
+            random = Random(f"{self._name} burst {index}")
+            length_s = min(random.expovariate(1 / BURST_S), LONGEST_BURST_S)
+            self._slot = (index, random.uniform(0.0, SLOT_S - length_s), length_s)
+        return self._slot
+
+
+class Walk:
+    """One instrument's ticks along its path."""
+
+    def __init__(self, instrument: str, profile: Profile, path: Path, random: Random, speed: float) -> None:
         self._instrument = instrument
         self._profile = profile
+        self._path = path
         self._random = random
         self._speed = speed
-        self._moved = 0.0  # the price's logarithm, from the start's
-        self._at = start_us
         self._burst = False
-        self._until = start_us + round(random.expovariate(1 / QUIET_S) * SECOND_US)
-        self._quiet_move = quiet_move(profile.volatility)
+        self._move = profile.volatility / math.sqrt(YEAR_S)
 
     def wait_us(self) -> int:
         rate = (BURST_TICKS_PER_S if self._burst else QUIET_TICKS_PER_S) * self._speed
         return max(1, round(self._random.expovariate(rate) * SECOND_US))
 
     def tick(self, at: int) -> Tick:
-        """Moves the price on to `at`, which must not go back, and reports it."""
-        self._turn(at)
-        passed_s = min(at - self._at, MAX_PAUSE_US) / SECOND_US
-        self._at = at
-        move = self._quiet_move * (BURST_MOVE if self._burst else 1.0)
-        self._moved *= 0.5 ** (passed_s / HALF_LIFE_S)
-        self._moved += move * math.sqrt(passed_s) * self._random.gauss(0.0, 1.0)
-        return self._report(at)
+        self._burst = self._path.in_burst(at)
+        return self._report(at, self._path.at(at) * self._move)
 
-    def _turn(self, at: int) -> None:
-        while self._until <= at:
-            self._burst = not self._burst
-            lasts_s = self._random.expovariate(1 / (BURST_S if self._burst else QUIET_S))
-            self._until += max(1, round(lasts_s * SECOND_US))
-
-    def _report(self, at: int) -> Tick:
+    def _report(self, at: int, moved: float) -> Tick:
         profile = self._profile
         step = 10.0**-profile.decimals
-        middle = profile.start * math.exp(self._moved)
+        middle = profile.start * math.exp(moved)
         half = profile.spread / 2 * (BURST_SPREAD if self._burst else 1.0)
         bid = max(step, round(middle - half, profile.decimals))
         ask = max(round(middle + half, profile.decimals), round(bid + step, profile.decimals))
@@ -212,13 +249,6 @@ class Walk:
             volume=float(max(smallest, volume)),
             venue_time=at,
         )
-
-
-def quiet_move(volatility: float) -> float:
-    """The move of a quiet second, such that quiet and bursts together make `volatility` in a year."""
-    variance_per_s = volatility**2 / YEAR_S
-    share = (QUIET_S + BURST_S * BURST_MOVE**2) / (QUIET_S + BURST_S)
-    return math.sqrt(variance_per_s / share)
 
 
 def _now_us() -> int:
