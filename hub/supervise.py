@@ -36,6 +36,7 @@ HEALTHY_AFTER_S = 60.0
 FIRST_RETRY_S = 0.1
 LONGEST_RETRY_S = 30.0
 READY_POLL_S = 0.02
+ROOM_POLL_S = 1.0
 
 __all__ = ["ChildState", "FolderBusy", "HubProblem", "Supervisor", "supervise"]
 
@@ -167,6 +168,7 @@ class Supervisor:
                 for kept in self._kept:
                     if kept.stop is self._stop_broker:
                         outer.create_task(self._keep(kept), name=kept.name)
+                        outer.create_task(self._watch_room(), name="room")
                 try:
                     async with asyncio.TaskGroup() as inner:
                         for kept in self._kept:
@@ -291,6 +293,24 @@ class Supervisor:
             preexec_fn=broker.dies_with_parent(),
             start_new_session=True,
         )
+
+    async def _watch_room(self) -> None:
+        """A broker that met a full disk stays deaf: it is started anew when there is room again (broker.Room)."""
+        room = broker.Room(self.folder)
+        while not await _happens(self._stop_broker, ROOM_POLL_S):
+            told = room.was_full
+            if room.look():
+                if not told:
+                    self._log(
+                        "error",
+                        "the disk is full: ticks wait with their feeds, nothing that was accepted is lost",
+                        folder=str(self.folder),
+                        cure="free some space, the hub goes on by itself",
+                    )
+            elif told and room.is_back() and self._broker is not None:
+                self._log("info", "the disk has room again: the broker is started anew")
+                room.was_full = False
+                _send(self._broker.process, signal.SIGTERM)
 
     # ------------------------------------------------------------------------------- readiness
 

@@ -205,3 +205,19 @@ async def test_a_missing_server_is_told_with_the_cure(tmp_path: Path, monkeypatc
 def test_why_it_ended_is_read_from_what_it_said(said: str, told: str) -> None:
     """Each known end has its own sentence; an unknown one quotes the last line that matters."""
     assert told in broker.why_it_ended(said, 4222, Path("data/broker"), 1)
+
+
+def test_a_disk_that_was_full_is_known_until_it_is_told_that_there_is_room(tmp_path: Path) -> None:
+    """The server's own words count, from after the start only; room is found by writing."""
+    home = tmp_path / "broker"
+    home.mkdir()
+    log = home / "nats.log"
+    log.write_text("[ERR] write 1.blk: no space left on device\n")
+    room = broker.Room(tmp_path)
+    assert (room.look(), room.was_full) == (False, False)
+    with log.open("a") as file:
+        file.write("[ERR] JetStream failed to store a msg on stream: no space left on device\n")
+    assert (room.look(), room.was_full) == (True, True)
+    assert (room.look(), room.was_full) == (False, True)
+    assert room.is_back()
+    assert [path.name for path in home.iterdir()] == ["nats.log"]

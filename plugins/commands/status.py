@@ -87,6 +87,8 @@ def ingest_lines(ingest: Mapping[str, Any]) -> Iterable[str]:
     if ingest.get("pending"):
         parts.append(f"{int(ingest['pending']):,} waiting for the stream")
     yield f"Ingest: {', '.join(parts)}."
+    if ingest.get("error"):
+        yield f"Feeds are held back: {ingest['error']}."
     sources = ingest.get("sources") or {}
     if sources:
         spoken = (f"{name} by {source or 'nobody'}" for name, source in sorted(sources.items()))
@@ -100,6 +102,9 @@ def reader_line(name: str, reader: Mapping[str, Any]) -> str:
     parts.append(f"at frame {int(reader.get('sequence', 0)):,}")
     lag = int(reader.get("lag_frames", 0))
     parts.append(f"{lag:,} behind" if lag else "nothing behind")
+    if reader.get("quarantined"):
+        count = int(reader["quarantined"])
+        parts.append(f"{count:,} broken frame{'s' if count != 1 else ''} set aside in quarantine")
     if reader.get("error"):
         parts.append(str(reader["error"]))
     return f"{name}: {', '.join(parts)}."
