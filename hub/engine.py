@@ -8,6 +8,7 @@ there, and it hears what comes after. Depends on hub.reader, hub.rules, hub.ledg
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -349,10 +350,7 @@ class Engine:
                 outgoing = await self.ledger.write(transaction)
                 break
             except LedgerFull as error:
-                if not self.trouble:
-                    log.error("alerts cannot be committed; the stream waits", reason=str(error))
-                self.trouble = str(error)
-                await asyncio.sleep(RETRY_S)
+                await self._wait(error)
         if self.trouble:
             log.info("alerts are committed again")
             self.trouble = ""
@@ -378,10 +376,21 @@ class Engine:
             )
 
     async def _mark(self, sequence: int) -> int:
-        return await self.ledger.write(lambda c: alerts.mark_try(c, sequence))
+        while True:
+            try:
+                return await self.ledger.write(lambda c: alerts.mark_try(c, sequence))
+            except LedgerFull as error:
+                await self._wait(error)
+
+    async def _wait(self, error: LedgerFull) -> None:
+        if not self.trouble:
+            log.error("alerts cannot be committed; the stream waits", reason=str(error))
+        self.trouble = str(error)
+        await asyncio.sleep(RETRY_S)
 
     async def _forget_tries(self) -> None:
-        await self.ledger.write(alerts.forget_tries)
+        with contextlib.suppress(LedgerFull):
+            await self.ledger.write(alerts.forget_tries)
 
     # -------------------------------------------------------------------------------------------- requests
 
