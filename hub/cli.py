@@ -31,6 +31,7 @@ app = App(
 
 ConfigFile = Annotated[Path | None, Parameter(name="--config", help="The configuration; ./config.toml by default.")]
 DataFolder = Annotated[Path | None, Parameter(name="--data", help="The data folder; [hub] data by default.")]
+OwnFolder = Annotated[Path | None, Parameter(name="--data", help="A folder to keep it in; forgotten by default.")]
 Person = Annotated[str | None, Parameter(name="--as", help="Whose name to use; operator by default.")]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON, for programs.")]
 Roles = Annotated[str | None, Parameter(name="--roles", help="What this process does, comma separated: ingest,record.")]
@@ -79,7 +80,7 @@ def replay(
     times: Annotated[Literal["kept", "shifted"], Parameter(help="The recording's own times, or as of now.")] = "kept",
     alert: AlertLines = None,
     notify: Targets = None,
-    data: DataFolder = None,
+    data: OwnFolder = None,
     json: AsJson = False,
 ) -> int:
     """Play a recording through a whole hub and tell what rang."""

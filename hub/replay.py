@@ -27,7 +27,7 @@ from hub.history import open_history
 from hub.instruments import CATALOGUE, build_catalogue
 from hub.ledger import open_ledger, people
 from hub.ledger import tables as t
-from hub.model import SECOND_US, Line, Reply, Who
+from hub.model import SECOND_US, Kind, Line, Reply, Who
 from hub.plugin import BadRequest, GiveUp
 from hub.rules.language import canonical, parse
 from hub.supervise import Supervisor
@@ -107,7 +107,8 @@ def _config(asked: Asked, folder: Path) -> Config:
     }
     bot = "push" if asked.notify else "console"
     known = {instrument.id for instrument in CATALOGUE}
-    changes: dict[str, Any] = {"basis": "last" if _trades(asked.format) else "mid"}
+    symbols = {asked.instrument: asked.instrument} if asked.instrument else {}
+    changes: dict[str, Any] = {"basis": "last" if _trades(asked.format, settings, symbols) else "mid"}
     if asked.instrument and asked.instrument not in known:
         changes["name"] = asked.instrument
     return Config(
@@ -118,7 +119,7 @@ def _config(asked: Asked, folder: Path) -> Config:
             FeedSection(
                 name="replay",
                 module="replay",
-                symbols={asked.instrument: asked.instrument} if asked.instrument else {},
+                symbols=symbols,
                 mute_after_s=86_400.0,
                 settings=settings,
             ),
@@ -128,8 +129,14 @@ def _config(asked: Asked, folder: Path) -> Config:
     )
 
 
-def _trades(recording: str) -> bool:
-    return "trade" in recording or recording == "binance-raw"
+def _trades(recording: str, settings: dict[str, Any], symbols: dict[str, str]) -> bool:
+    """Whether its prices are what was traded: by the format's name, else by the first tick. An alert on the other kind
+    would never ring."""
+    if recording not in ("csv", "tocsin", "auto"):
+        return "trade" in recording or recording == "binance-raw"
+    module: Any = load.feed("replay")
+    first: Kind | None = module.kind(load.settings_of(module, settings), symbols)
+    return first is Kind.TRADE
 
 
 async def _prepare(asked: Asked, config: Config) -> list[str]:

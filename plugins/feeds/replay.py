@@ -19,7 +19,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from hub.frame import lane
-from hub.model import SECOND_US, Nature, Refused, Tick
+from hub.model import SECOND_US, Kind, Nature, Refused, Tick
 from hub.plugin import Emit, Last
 from plugins.feeds.recordings import read, source_of
 
@@ -42,15 +42,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 async def run(settings: Settings, symbols: Mapping[str, str], emit: Emit, last: Last) -> int:
     """How many ticks and refusals the recording holds, settled ones included, once its end is reached."""
-    updates = read(
-        Path(settings.file).expanduser(),
-        settings.format,
-        instrument=settings.instrument,
-        symbols=symbols,
-        date=settings.date,
-        time_zone=settings.time_zone,
-        member=settings.member,
-    )
+    updates = _updates(settings, symbols)
     clock = Clock(settings.speed, settings.times == "shifted")
     count = 0
     while batch := await asyncio.to_thread(_take, updates):
@@ -66,9 +58,26 @@ def source(settings: Settings) -> str:
     return source_of(Path(settings.file), settings.member)
 
 
+def kind(settings: Settings, symbols: Mapping[str, str]) -> Kind | None:
+    """Whether the recording holds trades or quotes, by its first tick; None where it holds none. Blocking."""
+    return next((update.kind for update in _updates(settings, symbols) if isinstance(update, Tick)), None)
+
+
 def settled(update: Tick | Refused, last: Last) -> bool:
     name = lane(update.instrument, update.kind) if isinstance(update, Tick) else ""
     return (update.number or 0) <= last.get(name, 0)
+
+
+def _updates(settings: Settings, symbols: Mapping[str, str]) -> Iterator[Tick | Refused]:
+    return read(
+        Path(settings.file).expanduser(),
+        settings.format,
+        instrument=settings.instrument,
+        symbols=symbols,
+        date=settings.date,
+        time_zone=settings.time_zone,
+        member=settings.member,
+    )
 
 
 def _take(updates: Iterator[Tick | Refused]) -> list[Tick | Refused]:
