@@ -266,7 +266,7 @@ class Engine:
             if level.id in last_fired and level.once:
                 self._standing.pop(level.id, None)
 
-    def _state_of(self, level: Level, fired_at: int | None) -> StateChange:
+    def _state_of(self, level: Level, fired_at: int | None, alert_id: int | None = None) -> StateChange:
         if level.once and level.generation:
             state = State.DONE
         elif level.up_armed or level.down_armed or not level.known:
@@ -275,7 +275,7 @@ class Engine:
             state = State.FIRED
         before = self._batch.changed.get(level.id)
         return StateChange(
-            id=level.id,
+            id=level.id if alert_id is None else alert_id,
             state=state.value,
             generation=level.generation,
             up_armed=level.up_armed,
@@ -425,6 +425,8 @@ class Engine:
         text = canonical(spec)
         instrument = spec.series.instruments[0]
         state = await reader.stream_state(self.bus)
+        if change.fire_now:  # whether it holds now is known only where the stream is read up to now
+            await self._until(state.last)
         now = self.now_us()
         async with self._lock:
             sequence = max(state.last, self.position.sequence)
@@ -458,20 +460,24 @@ class Engine:
 
             def transaction(c: sa.Connection) -> tuple[Alert, bool, list[Due]]:
                 leases.assert_held(c, alerts.ENGINE, self.lease_epoch)
-                if not fires and (old := alerts.same(c, change.owner_id, text)) is not None:
+                old = alerts.same(c, change.owner_id, text)
+                if old is not None and not fires:
                     return old, True, []
-                if alerts.count_live(c, change.owner_id) >= self._per_person:
+                if old is None and alerts.count_live(c, change.owner_id) >= self._per_person:
                     raise BadRequest(
                         f"{self._per_person} alerts are the limit for one person: `delete` some, then try again"
                     )
-                alert_id = alerts.insert(c, values)
-                alerts.tell(c, alert_id, now, f"created by {change.user_name or 'somebody'}: {text}")
+                alert_id = alerts.insert(c, values) if old is None else old.id
+                if old is None:
+                    alerts.tell(c, alert_id, now, f"created by {change.user_name or 'somebody'}: {text}")
                 outgoing: list[Due] = []
                 if fires:
                     nonlocal rang
+                    level.generation = 1 if old is None else old.generation + 1
                     rang = self._rang_now(alert_id, level, book, change.owner_id, text, spec.note, now)
                     worker, until = self._claim(now)
                     outgoing = alerts.save_rang(c, [rang], state.id, now, worker, until, self.catalogue.get)
+                    alerts.save_states(c, [self._state_of(level, book.received_at, alert_id)])
                 alert = alerts.find(c, alert_id)
                 assert alert is not None
                 return alert, False, outgoing
@@ -480,7 +486,10 @@ class Engine:
             if existed:
                 return Armed(alert=alert, price=book.value, existed=True)
             level.id = alert.id
-            if alert.state is not State.DONE:
+            self._forget_level(alert)  # where one of these very words was there already, this one takes its place
+            if alert.state is State.DONE:
+                self._standing.pop(alert.id, None)
+            else:
                 self._standing[alert.id] = Standing(change.owner_id, instrument, spec.series.key, text, spec.note)
                 if sequence > self.position.sequence:
                     self._waiting.setdefault(sequence, []).append(Arming(level, True))
@@ -511,7 +520,7 @@ class Engine:
         rang = Rang(
             alert_id=alert_id,
             owner_id=owner_id,
-            generation=1,
+            generation=level.generation,
             direction="up" if level.rises else "down",
             level=level.level,
             before_price=None,
