@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 ARGS   ?=
 
-.PHONY: demo run test check bench lock clean help
+.PHONY: demo run test kill check bench lock clean help
 help:            ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
@@ -17,6 +17,9 @@ run: $(READY)    ## the hub on live sources, as config.toml says
 
 test: $(READY)   ## the test suite
 	@$(BIN)/pytest $(ARGS)
+
+kill: $(READY)   ## kill -9 of every part, 200 times at random moments; TOCSIN_KILLS=n for another count
+	@TOCSIN_KILLS=$${TOCSIN_KILLS:-200} $(BIN)/pytest -s tests/test_kill.py $(ARGS)
 
 check: $(READY)  ## ruff, mypy --strict, the direction of imports
 	@$(BIN)/ruff check .

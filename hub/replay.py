@@ -6,10 +6,11 @@ the engine and no notification waits. A run that was killed goes on where it sto
 same folder: alerts that are there already are not made twice. The summary is read from the stores, not counted along.
 """
 
+import asyncio
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -28,12 +29,17 @@ from hub.instruments import CATALOGUE, build_catalogue
 from hub.ledger import open_ledger, people
 from hub.ledger import tables as t
 from hub.model import SECOND_US, Kind, Line, Reply, Who
-from hub.plugin import BadRequest, GiveUp
+from hub.plugin import BadRequest, GiveUp, TryLater
 from hub.rules.language import canonical, parse
 from hub.supervise import Supervisor
 
 WHO = Who(platform=talk.CONSOLE, id=talk.OPERATOR, name=talk.OPERATOR)
 POLL_S = 0.05
+LOOKS = 2
+"""So many looks in a row must find that all is done: the parts answer one after the other, and what one still had to
+hand over may not have been counted by the next yet."""
+ANSWER_S = 4.0
+SET_WITHIN_S = 30.0
 GIVE_UP_AFTER_HOURS = 0.25
 ROLES = ("ingest", "record", "alert", "deliver", "commands", "bots")
 
@@ -85,7 +91,7 @@ async def _play(hub: Supervisor, hold: Path, missing: Sequence[str], asked: Aske
     try:
         async with names.connect(hub.bus_url, hub.bus_token or None, "tocsin replay") as bus:
             for line in missing:
-                await _say(bus, f"alert {line}")
+                await _set(bus, hub, f"alert {line}")
             begun = time.monotonic()
             hold.unlink(missing_ok=True)
             feed = await _until_done(bus, hub, asked)
@@ -166,8 +172,21 @@ async def _prepare(asked: Asked, config: Config) -> list[str]:
     return [line for line in dict.fromkeys(wanted) if line not in there]
 
 
+async def _set(bus: Bus, hub: Supervisor, text: str) -> None:
+    """An alert is set once, however often it is said, so a core that dies over it is asked again."""
+    deadline = time.monotonic() + SET_WITHIN_S
+    while True:
+        try:
+            await _say(bus, text)
+            return
+        except TryLater:
+            if hub.problem or time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(POLL_S)
+
+
 async def _say(bus: Bus, text: str) -> Reply:
-    reply = await bus.request(names.LINE, Line(text=text, who=WHO), Reply, 10)
+    reply = await bus.request(names.LINE, Line(text=text, who=WHO), Reply, ANSWER_S)
     if not reply.ok:
         raise BadRequest("\n".join((reply.title, *reply.lines)).strip())
     return reply
@@ -176,6 +195,7 @@ async def _say(bus: Bus, text: str) -> Reply:
 async def _until_done(bus: Bus, hub: Supervisor, asked: Asked) -> dict[str, Any]:
     """Waits for feed, recorder, engine and delivery; what the feed says of itself at its end. A part that dies is
     started again meanwhile and simply does not answer for a moment."""
+    looks = 0
     async with _progress(asked) as show:
         while True:
             if hub.problem:
@@ -184,20 +204,29 @@ async def _until_done(bus: Bus, hub: Supervisor, asked: Asked) -> dict[str, Any]
             ingest, recorder = told.get("ingest"), told.get("recorder")
             engine, delivery = told.get("engine"), told.get("delivery")
             if not (ingest and recorder and engine and delivery):
+                looks = 0
                 continue
             feed: dict[str, Any] = ingest["feeds"][0]
             if feed["state"] == "failed":
                 raise GiveUp(feed["reason"])
             show(recorder["ticks"], engine["triggers"], delivery["due"], feed["reason"])
-            through = ingest["sequence"]
-            if (
-                feed["state"] == "finished"
-                and ingest["pending"] == 0
-                and recorder["sequence"] >= through
-                and engine["committed"] >= through
-                and delivery["due"] == 0
-            ):
+            looks = looks + 1 if done(ingest, recorder, engine, delivery) else 0
+            if looks >= LOOKS:
                 return feed
+
+
+def done(
+    ingest: Mapping[str, Any], recorder: Mapping[str, Any], engine: Mapping[str, Any], delivery: Mapping[str, Any]
+) -> bool:
+    """Whether nothing is on its way any more, by what each part says of itself."""
+    through = ingest["sequence"]
+    return bool(
+        ingest["feeds"][0]["state"] == "finished"
+        and ingest["pending"] == 0
+        and recorder["sequence"] >= through
+        and engine["committed"] >= through
+        and delivery["due"] == 0
+    )
 
 
 async def _status(bus: Bus) -> dict[str, dict[str, Any]]:

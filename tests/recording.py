@@ -275,12 +275,7 @@ class Replay:
         return self.process is not None and self.process.poll() is None
 
     def children(self) -> dict[str, int]:
-        """Name → process id of those that run now, as the supervisor notes them."""
-        try:
-            told = json.loads((self.folder / "run" / "children.json").read_bytes())
-        except (OSError, ValueError):
-            return {}
-        return {name: state["pid"] for name, state in told.items() if state["pid"] and alive(state["pid"])}
+        return children_of(self.folder)
 
     def kill(self) -> dict[str, int]:
         """kill -9 of the supervisor; the children it had."""
@@ -326,6 +321,15 @@ def replaying(
         yield run
     finally:
         run.end()
+
+
+def children_of(folder: Path) -> dict[str, int]:
+    """Name → process id of those that run now, as their supervisor notes them."""
+    try:
+        told = json.loads((folder / "run" / "children.json").read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return {name: state["pid"] for name, state in told.items() if state["pid"] and alive(state["pid"])}
 
 
 def alive(pid: int) -> bool:
