@@ -151,7 +151,7 @@ class Catalogue:
             return 'an instrument is missing: write its name, like gold; "help" says more'
         near = get_close_matches(_plain(word)[:LONGEST_WORD], {*self._names, *self._bases}, n=3, cutoff=0.75)
         nearest = f"; did you mean {_either(near)}?" if near else ";"
-        return f'{_shown(word)} is not an instrument known here{nearest} "help" says how to list them'
+        return f'{_shown(word)} is not an instrument known here{nearest} "price" lists what is served'
 
 
 def _index(instruments: Iterable[Instrument], words_of: Callable[[Instrument], tuple[str, ...]]) -> dict[str, set[str]]:

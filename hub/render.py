@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 GAP = "  "
+BETWEEN = " · "
 LEAST_COLUMN = 14  # cells that a column of text keeps when a table is narrowed
 NUMERIC = frozenset("0123456789.,+-−%# ")
 
@@ -104,12 +105,18 @@ def _fitted(natural: Sequence[int], numeric: Sequence[bool], width: int | None) 
 
 
 def _stacked(cells: Sequence[Sequence[str]], width: int) -> list[str]:
-    """Each row as lines of its own: its first cell, then the others with their heads."""
+    """Each row as lines of its own: its first cell, then the others with their heads, as many as fit on a line."""
     lines = []
     head, *rows = cells
     for first, *rest in rows:
-        told = [GAP.join(filter(None, (name, cell))) for name, cell in zip(head[1:], rest, strict=True) if cell]
-        lines += [first, *(f"  {part}" for one in told for part in _wrapped(one, max(1, width - 2)))]
+        lines += _wrapped(first, width)
+        line = ""
+        for told in [f"{name} {cell}".strip() for name, cell in zip(head[1:], rest, strict=True) if cell]:
+            if line and cell_len(line) + len(BETWEEN) + cell_len(told) > width - len(GAP):
+                lines += [GAP + part for part in _wrapped(line, width - len(GAP))]
+                line = ""
+            line = f"{line}{BETWEEN}{told}" if line else told
+        lines += [GAP + part for part in _wrapped(line, width - len(GAP))] if line else []
     return lines
 
 

@@ -49,7 +49,7 @@ def price_line(shown: Iterable[Shown], now: int, width: int) -> Fragments:
         line = [*front, *_joined(parts)]
         if _length(line) <= width:
             return line
-    for count in range(len(parts) - 1, 1, -1):
+    for count in range(len(parts) - 1, 0, -1):
         line = [*front, *_joined([*parts[:count], [("", "…")]])]
         if _length(line) <= width:
             return line

@@ -40,6 +40,7 @@ from hub.model import (
 from hub.plugin import BadRequest, Command, Context
 from hub.rules.language import canonical, parse
 from hub.testing import check_command
+from plugins.commands.price import reasons
 
 NOW = 1_800_000_000 * SECOND_US  # 2027-01-15 08:00:00 UTC
 SERVED = ("XAU-USD", "XAG-USD", "BTC-USDT")
@@ -273,6 +274,20 @@ async def test_a_price_says_all_that_makes_it_doubtful(here: Room) -> None:
     assert (first["instrument"], first["time"], first["stale"]) == ("XAU-USD", "2027-01-15T07:59:58.000000Z", False)
 
 
+async def test_no_price_yet_says_why(here: Room) -> None:
+    """With what each feed that is down says of itself, and where to go without a network."""
+    down = {"name": "binance", "state": "waiting", "reason": "no network: cannot resolve stream.example"}
+    assert reasons({"ingest": {"feeds": [{"name": "swissquote", "state": "live", "reason": ""}, down]}}) == [
+        "The feed binance is down, and tries again: no network: cannot resolve stream.example.",
+        "Meanwhile make demo shows the hub on a simulated market.",
+    ]
+    assert reasons({"ingest": {"feeds": [{"name": "binance", "reason": "HTTP 451"}]}}) == [
+        "The feed binance is down, and tries again: HTTP 451."
+    ]
+    assert any("No feed runs" in line for line in (await here.say("price silver")).lines)
+    assert not any("No feed runs" in line for line in (await here.say("price platinum")).lines)
+
+
 async def test_a_name_alone_is_a_price_and_no_name_is_all(here: Room) -> None:
     """`gold` shows gold; `price` shows what is served."""
     assert [row[0] for row in (await here.say("gold")).table[1:]] == ["Gold (XAU-USD)"]
@@ -306,7 +321,7 @@ async def test_an_alert_lives_from_a_line_to_its_undo(here: Room) -> None:
     """Set, listed, explained, silenced, woken, deleted, brought back; each told with its price."""
     made = await here.say("gold > 2500")
     assert made.ok
-    assert any("2,411.20" in line and "3.68 % above" in line for line in made.lines)
+    assert any("2,411.20" in line and "88.80 (3.68 %) above" in line for line in made.lines)
     assert any("console" in line for line in made.lines)
     number = made.facts["id"]
     (row,) = (await here.say("alerts")).table[1:]

@@ -51,7 +51,7 @@ def test_on_a_narrow_terminal_each_row_stands_below_the_other() -> None:
     lines = plain(Reply(table=LONG), 40).split("\n")
     assert max(map(cell_len, lines)) <= 40
     assert lines[0] == "1"
-    assert "  price  4,166.44" in lines
+    assert "  price 4,166.44 · away -2.55 %" in lines
     assert [line.plain for line in rich_lines(Reply(table=LONG), 40)] == lines
 
 

@@ -229,6 +229,7 @@ def test_the_line_of_prices_fits_the_terminal() -> None:
     line = text_of(price_line(metals, NOW, 40))
     assert len(line) <= 40
     assert line.endswith("…")
+    assert text_of(price_line(metals, NOW, 20)) == "Gold 2,411.20▲  …"
     assert text_of(price_line([], NOW, 50)) == "no prices yet"
 
 

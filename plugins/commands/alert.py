@@ -50,10 +50,11 @@ def against(armed: Armed, spec: AlertSpec, instrument: Instrument) -> list[str]:
     if armed.price is None:
         return [f"There is no price of {instrument.name} yet: the first one says from which side it waits."]
     side = "above" if spec.level >= armed.price else "below"
-    away = wording.percent(abs(distance(armed.price, spec.level)), signed=False)
+    share = wording.percent(abs(distance(armed.price, spec.level)), signed=False)
+    away = wording.price(abs(spec.level - armed.price), instrument.decimals)
     told = [
         f"{instrument.name} is at {wording.price(armed.price, instrument.decimals)} {instrument.currency}:"
-        f" the level is {away} {side} it."
+        f" the level is {away} ({share}) {side} it."
     ]
     if armed.already_true and armed.alert.generation:
         told.append("That holds already: it rings now.")

@@ -1,6 +1,6 @@
 """`price gold silver`: what things cost now, with their day, their age, and whatever makes a price doubtful."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -8,6 +8,7 @@ import msgspec
 from hub import wording
 from hub.model import SECOND_US, Instrument, Nature, Quote, Reply, Request, Role
 from hub.plugin import Context
+from plugins.commands.status import all_of
 
 USAGE = "price [gold silver …]"
 SUMMARY = "What things cost now; without a name, everything that this hub follows."
@@ -26,14 +27,17 @@ async def run(context: Context, request: Request) -> Reply:
             title="Prices", lines=("This hub follows nothing yet: name a feed and its symbols in config.toml.",)
         )
     served = {instrument.id for instrument in context.catalogue.served()}
-    rows, facts, without = [], [], []
+    rows, facts, without, waiting = [], [], [], False
     for instrument in instruments:
         quote = await context.quote(instrument.id)
         if quote is None:
             without.append(absent(instrument, instrument.id in served))
+            waiting = waiting or instrument.id in served
         else:
             rows.append(row(instrument, quote, request.user.time_zone, context.now()))
             facts.append(fact(instrument, quote, context.now()))
+    if waiting:
+        without += reasons(await context.status())
     table = (HEAD, *rows) if rows else ()
     return Reply(title="Prices", table=table, lines=tuple(without), facts={"quotes": facts})
 
@@ -99,3 +103,15 @@ def absent(instrument: Instrument, is_served: bool) -> str:
     if is_served:
         return f"{instrument.name} ({instrument.id}): no price yet"
     return f"{instrument.name} ({instrument.id}): no feed of this hub serves it; add it to one in config.toml"
+
+
+def reasons(told: Mapping[str, Any]) -> list[str]:
+    """Why a price that should be there is not: feeds that are down, or that nobody runs."""
+    ingests = all_of(told, "ingest")
+    if not ingests:
+        return ["No feed runs in this hub now, so no price comes: tocsin run starts them."]
+    down = [feed for ingest in ingests for feed in ingest.get("feeds", ()) if feed.get("reason")]
+    lines = [f"The feed {feed.get('name')} is down, and tries again: {feed['reason']}." for feed in down]
+    if any("network" in str(feed["reason"]) for feed in down):
+        lines.append("Meanwhile make demo shows the hub on a simulated market.")
+    return lines
