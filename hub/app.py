@@ -38,7 +38,7 @@ from hub.ledger import tables as t
 from hub.model import MOVES, SECOND_US, Nature
 from hub.plugin import GiveUp, TryLater
 from hub.quotes import Quotes
-from hub.recorder import Recorder
+from hub.recorder import Recorder, keep_for
 
 log = structlog.get_logger("app")
 LEASE_US = 10 * SECOND_US
@@ -173,6 +173,8 @@ async def _services(
         )
         recorder = Recorder(bus, history, tail, place)
         services.append(("recorder", recorder.run))
+        if config.history.ticks_for:
+            services.append(("retention", partial(keep_for, history, config.history.ticks_for)))
         told.append(recorder.status)
 
     delivery: Delivery | None = None

@@ -16,10 +16,13 @@ from hub import reader
 from hub.bus import Bus
 from hub.frame import Frame
 from hub.history import History, HistoryTrouble, Position
+from hub.model import SECOND_US
 
 log = structlog.get_logger("recorder")
 RETRY_S = 2.0
 REPORT_EVERY_S = 2.0
+PRUNE_EVERY_S = 3600.0
+DAY_US = 86_400 * SECOND_US
 
 
 class Recorder:
@@ -96,3 +99,16 @@ class Recorder:
             "quarantined": self.tail.quarantined,
             "error": self.trouble,
         }
+
+
+async def keep_for(history: History, days: int) -> None:
+    """For ever removes ticks that are older than so many days, by the stream's clock: in a recording, its own."""
+    while True:
+        try:
+            removed = await history.prune((await history.position()).clock - days * DAY_US)
+        except HistoryTrouble as error:
+            log.warning("old ticks cannot be removed now", reason=str(error))
+        else:
+            if removed:
+                log.info("old ticks were removed", ticks=removed, older_than_days=days)
+        await asyncio.sleep(PRUNE_EVERY_S)
