@@ -194,6 +194,7 @@ LATE = ["119000,1301.0,1300.0", "55000,1309.0,1309.5"]
 """A refused line, and one that is older than what was read before the silence."""
 
 
+@pytest.mark.xfail(strict=True, reason="what ingest holds, and its source's clock, are lost with its core")
 @pytest.mark.parametrize(("before", "after"), [(HELD, []), ([], LATE)], ids=["a held tick", "a late tick"])
 def test_a_core_that_dies_in_a_silence_judges_what_comes_as_if_it_had_lived(
     tmp_path: Path, sink: Sink, before: list[str], after: list[str]
