@@ -234,15 +234,13 @@ class Sink:
 
 
 def told_by_push(body: dict[str, Any]) -> list[str]:
-    """The notifications in the text of one message: alert, the tick before and the tick that crossed."""
-    return [f"{match[1]} {match[2]}" for match in EVIDENCE.finditer(str(body["message"]))]
+    """The notifications in one message: title and text of each, in blocks where there are several."""
+    title, text = str(body["title"]), str(body["message"]).strip()
+    return text.split("\n\n") if re.fullmatch(r"\d+ alerts", title) else [f"{title}\n{text}"]
 
 
 def told_by_hook(body: dict[str, Any]) -> list[str]:
     return [str(one["id"]) for one in body["notifications"]]
-
-
-EVIDENCE = re.compile(r"^alert (\d+): .*\n(.* UTC)$", re.MULTILINE)
 
 
 # ---------------------------------------------------------------------------------------------- process
@@ -416,17 +414,18 @@ def expected_at(folder: Path, platform: str) -> Counter[str]:
     """What the ledger has for one destination, as `told_by_push` and `told_by_hook` read it at the sink."""
     found = rows(
         folder / "ledger.db",
-        "SELECT n.id, n.text FROM notifications n JOIN destinations d ON d.id = n.destination_id"
+        "SELECT n.id, n.title, n.text FROM notifications n JOIN destinations d ON d.id = n.destination_id"
         " WHERE d.platform = ? ORDER BY n.id",
         platform,
     )
     if platform == "webhook":
-        return Counter(str(id_) for id_, _ in found)
-    return Counter(one for _, text in found for one in told_by_push({"message": text}))
+        return Counter(str(id_) for id_, _, _ in found)
+    return Counter(f"{title}\n{text}".strip() for _, title, text in found)
 
 
 def repeated(messages: Sequence[Sequence[str]], expected: Counter[str]) -> int:
     """How many messages said again what was said; AssertionError where something was never said or made up."""
+    assert expected, "nothing to hold the messages against"
     seen: Counter[str] = Counter()
     count = 0
     for message in messages:
