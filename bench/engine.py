@@ -8,7 +8,8 @@ from typing import Any, cast
 
 from bench.market import frames, ticks
 from bench.table import Figure, show
-from hub.engine import Engine, Standing, price_key
+from hub.engine import Engine
+from hub.engine.board import Standing, price_key
 from hub.frame import Frame, Position
 from hub.instruments import build_catalogue
 from hub.reader import Tail
@@ -30,7 +31,7 @@ def engine_with(alerts: int) -> Engine:
     draw = random.Random(3)
     for i in range(INSTRUMENTS):
         key, price = price_key(f"I{i}"), 1000.0 + i
-        book = engine._book(key, f"I{i}")
+        book = engine.board.book(key, f"I{i}")
         levels = []
         for alert_id in range(i, alerts, INSTRUMENTS):
             up = draw.random() < 0.5
@@ -38,7 +39,7 @@ def engine_with(alerts: int) -> Engine:
             levels.append(
                 Level(alert_id, level, level * 0.0005, up, not up, True, True if up else None, None if up else True)
             )
-            engine._standing[alert_id] = Standing(1, f"I{i}", key, f"I{i} > {level:.3f}", "")
+            engine.board.standing[alert_id] = Standing(1, f"I{i}", key, f"I{i} > {level:.3f}", "")
         book.add(levels)
     return engine
 
@@ -69,7 +70,7 @@ def main() -> None:
 def _rate(engine: Engine, market: list[Frame]) -> float:
     begun = time.perf_counter()
     for sequence, frame in enumerate(market):
-        engine.evaluate(frame, sequence)
+        engine.board.evaluate(frame, sequence)
     return COUNT / (time.perf_counter() - begun)
 
 

@@ -1,0 +1,224 @@
+"""The engine: runs the rules on the stream and is the sole writer of live alert state.
+
+A batch of frames is evaluated in memory (`board`); what came of it (alert states, triggers, notifications) and the
+position behind it are one transaction of the ledger, so every crossing rings exactly once through any death. A batch
+that changed nothing commits its position once a second only: reading it again changes nothing either. Changes of
+alerts (`changes`) are bound to the stream's last sequence at their moment: the alert's side is the series' value
+there, and it hears what comes after. Depends on hub.reader, hub.rules, hub.ledger and, to wake delivery, hub.bus.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import msgspec
+import nats.errors
+import sqlalchemy as sa
+import structlog
+
+from hub import bus as names
+from hub import reader
+from hub.bus import Bus
+from hub.engine.board import Batch, Board
+from hub.engine.changes import Changes
+from hub.frame import Position
+from hub.ledger import Ledger, LedgerFull, alerts
+from hub.ledger.alerts import Rang
+from hub.ledger.outbox import Due
+from hub.model import SECOND_US
+from hub.plugin import Catalogue
+
+log = structlog.get_logger("engine")
+COMMIT_EVERY_S = 1.0
+RETRY_S = 2.0
+ARM_WAIT_S = 2.0
+"""So long a new alert waits for the engine to reach its place in the stream before the answer says "behind"."""
+
+
+class Deliverer(Protocol):
+    """The deliverer in the same process, if there is one: rows are claimed for it in the trigger's transaction."""
+
+    worker: str
+    lease_us: int
+
+    def offer(self, dues: Sequence[Due]) -> None: ...
+
+
+class Engine:
+    def __init__(
+        self,
+        bus: Bus,
+        ledger: Ledger,
+        catalogue: Catalogue,
+        tail: reader.Tail,
+        position: Position,
+        *,
+        lease_epoch: int,
+        band_percent: float,
+        late_after_s: float,
+        per_person: int,
+        deliverer: Deliverer | None = None,
+        now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+    ) -> None:
+        self.bus = bus
+        self.ledger = ledger
+        self.tail = tail
+        self.position = position
+        self.lease_epoch = lease_epoch
+        self.now_us = now_us
+        self.board = Board(
+            catalogue, band_percent=band_percent, late_after_us=round(late_after_s * SECOND_US), now_us=now_us
+        )
+        self.lock = asyncio.Lock()  # one transaction of the engine at a time
+        self._changes = Changes(self, per_person)
+        self._catalogue = catalogue
+        self._deliverer = deliverer
+        self._passed = asyncio.Condition()
+        self._batches = reader.Batches(tail, tail.reader(position.sequence), self._mark, self._forget_tries)
+        self._committed = position
+        self._committed_at = time.monotonic()
+        self._reported_at = 0.0
+        self.triggers = 0
+        self.trouble = ""
+
+    async def load(self) -> None:
+        """Alerts and series as they were committed."""
+        rows, values = await self.ledger.read(lambda c: (alerts.load(c), alerts.load_series(c)))
+        self.board.load(rows, values, self.position)
+        log.info("alerts loaded", alerts=len(self.board.standing), sequence=self.position.sequence)
+
+    async def answer(self, payload: bytes) -> bytes:
+        """A request on `engine.alerts`."""
+        return await self._changes.answer(payload)
+
+    # ---------------------------------------------------------------------------------------------- stream
+
+    async def run(self) -> None:
+        try:
+            while True:
+                await self._take_batch(await self._batches.next())
+        except asyncio.CancelledError:
+            await self._batches.forget()
+            raise
+
+    async def _take_batch(self, reads: Sequence[reader.Read]) -> None:
+        async with self.lock:
+            for read in reads:
+                self._take(read)
+            batch = self.board.batch
+            if batch.fired or batch.changed or self._batches.marked or self._due():
+                await self._commit()
+        async with self._passed:
+            self._passed.notify_all()
+        if time.monotonic() - self._reported_at > COMMIT_EVERY_S * 2:
+            self._reported_at = time.monotonic()
+            await reader.report_quietly(self.bus, alerts.ENGINE, self._committed.sequence)
+
+    def _due(self) -> bool:
+        return time.monotonic() - self._committed_at >= COMMIT_EVERY_S
+
+    def _take(self, read: reader.Read) -> None:
+        """One message of the stream; a frame that came before only moves the sequence."""
+        frame, place = read.frame, self.position
+        if frame is not None and (frame.epoch, frame.number) > (place.epoch, place.number):
+            self.board.take(frame, read.sequence)
+            clock = max(frame.clock, place.clock)
+            place = msgspec.structs.replace(place, epoch=frame.epoch, number=frame.number, clock=clock)
+        self.position = msgspec.structs.replace(place, sequence=read.sequence)
+        self.board.passed(read.sequence)
+
+    async def until(self, sequence: int) -> int:
+        """Waits until that frame is read; how many are lacking if that takes too long."""
+        try:
+            async with asyncio.timeout(ARM_WAIT_S), self._passed:
+                await self._passed.wait_for(lambda: self.position.sequence >= sequence)
+        except TimeoutError:
+            return max(sequence - self.position.sequence, 0)
+        return 0
+
+    # ---------------------------------------------------------------------------------------------- commit
+
+    async def _commit(self) -> None:
+        """State, triggers, outbox and position together; tried again for ever while the disk is full."""
+        batch, place, values = self.board.batch, self.position, self.board.values()
+
+        def transaction(c: sa.Connection) -> list[Due]:
+            now = self.now_us()
+            worker, until = self.claim(now)
+            alerts.save_position(c, place, self.lease_epoch)
+            alerts.save_states(c, list(batch.changed.values()))
+            alerts.save_series(c, values)
+            return alerts.save_rang(c, batch.fired, place.stream, now, worker, until, self._catalogue.get)
+
+        while True:
+            try:
+                dues = await self.ledger.write(transaction)
+                break
+            except LedgerFull as error:
+                await self._wait(error)
+        if self.trouble:
+            log.info("alerts are committed again")
+            self.trouble = ""
+        self.board.batch = Batch([], {}, set())
+        self._committed = place
+        self._committed_at = time.monotonic()
+        await self.told(batch.fired, dues)
+
+    def claim(self, now: int) -> tuple[str, int]:
+        return (self._deliverer.worker, now + self._deliverer.lease_us) if self._deliverer else ("", 0)
+
+    async def told(self, rang: Sequence[Rang], dues: Sequence[Due]) -> None:
+        """Committed: hands the notifications over, or tells whoever delivers that there are some."""
+        if not rang:
+            return
+        self.triggers += len(rang)
+        if self._deliverer is not None:
+            self._deliverer.offer(dues)
+        elif dues:
+            try:
+                await self.bus.client.publish(names.OUTBOX, b"")
+            except nats.errors.Error:
+                log.debug("nudge not sent; the sweep finds the rows")
+        for each in rang:
+            log.info(
+                "an alert fired", alert=each.alert_id, title=each.title, generation=each.generation, late=each.late
+            )
+
+    async def _mark(self, sequence: int) -> int:
+        while True:
+            try:
+                return await self.ledger.write(lambda c: alerts.mark_try(c, sequence))
+            except LedgerFull as error:
+                await self._wait(error)
+
+    async def _wait(self, error: LedgerFull) -> None:
+        if not self.trouble:
+            log.error("alerts cannot be committed; the stream waits", reason=str(error))
+        self.trouble = str(error)
+        await asyncio.sleep(RETRY_S)
+
+    async def _forget_tries(self) -> None:
+        await self.ledger.write(alerts.forget_tries)
+
+    # ---------------------------------------------------------------------------------------------- status
+
+    def _settled(self) -> int:
+        """Up to which frame everything that came of it is committed."""
+        clean = not (self.lock.locked() or self.board.batch.fired or self.board.batch.changed)
+        return self.position.sequence if clean else self._committed.sequence
+
+    def status(self) -> dict[str, Any]:
+        board = self.board
+        return {
+            "service": "engine",
+            "sequence": self.position.sequence,
+            "committed": self._settled(),
+            "clock": self.position.clock,
+            "lag_frames": max(self.tail.sequence - self.position.sequence, 0),
+            "alerts": {"live": len(board.standing) - len(board.snoozed), "snoozed": len(board.snoozed)},
+            "series": len(board.books),
+            "ticks": board.ticks,
+            "triggers": self.triggers,
+            "error": self.trouble,
+        }
