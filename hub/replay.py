@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -25,7 +26,7 @@ from hub.bus import Bus
 from hub.config import BotSection, Config, DeliverySection, FeedSection, HubSection
 from hub.evidence import moment
 from hub.history import open_history
-from hub.instruments import CATALOGUE, build_catalogue
+from hub.instruments import CATALOGUE, ID, build_catalogue
 from hub.ledger import open_ledger, people
 from hub.ledger import tables as t
 from hub.model import SECOND_US, Kind, Line, Reply, Who
@@ -63,10 +64,22 @@ async def main(asked: Asked) -> int:
     """The exit code: 0 when everything was recorded and delivered, 1 when something was not."""
     if not asked.file.is_file():
         raise GiveUp(f"there is no file {asked.file}")
+    if asked.instrument:
+        asked = msgspec.structs.replace(asked, instrument=_instrument(asked.instrument))
     if asked.data is not None:
         return await _replay(asked, asked.data.absolute())
     with tempfile.TemporaryDirectory(prefix="tocsin-replay-") as folder:
         return await _replay(asked, Path(folder))
+
+
+def _instrument(word: str) -> str:
+    """The id that a person means: a name of the catalogue, or a new id in capitals."""
+    try:
+        return build_catalogue({}, ()).find(word).id
+    except BadRequest as error:
+        if ID.fullmatch(word):
+            return word
+        raise BadRequest(f"--instrument {error.text.splitlines()[0]}") from error
 
 
 async def _replay(asked: Asked, folder: Path) -> int:
@@ -102,13 +115,12 @@ async def _play(hub: Supervisor, hold: Path, missing: Sequence[str], asked: Aske
 
 
 def _config(asked: Asked, folder: Path) -> Config:
-    speed = 0.0 if asked.speed == "max" else float(asked.speed.removesuffix("x"))
     settings = {
         "file": str(asked.file.absolute()),
         "format": asked.format,
         "instrument": asked.instrument,
-        "date": asked.date,
-        "speed": speed,
+        "date": _date(asked.date),
+        "speed": _speed(asked.speed),
         "times": asked.times,
     }
     bot = "push" if asked.notify else "console"
@@ -133,6 +145,21 @@ def _config(asked: Asked, folder: Path) -> Config:
         bots=(BotSection(name=bot, module=bot),),
         folder=folder,
     )
+
+
+def _speed(text: str) -> float:
+    """0 is as fast as the hub can."""
+    try:
+        return 0.0 if text == "max" else float(text.removesuffix("x"))
+    except ValueError:
+        raise BadRequest(f'--speed "{text}" is no speed: write max, 1x or 60x') from None
+
+
+def _date(text: str) -> str:
+    try:
+        return text and date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise BadRequest(f'--date "{text}" is no day: write it like 2014-05-02') from None
 
 
 def _trades(recording: str, settings: dict[str, Any], symbols: dict[str, str]) -> bool:

@@ -1,16 +1,17 @@
 """Talking to a running hub from this machine: `tocsin ask`, `tocsin status`, `tocsin chat`.
 
 A hub is found by `<folder>/run/hub.json`, which its supervisor writes. Where none runs but the folder holds data,
-`ask` starts one without feeds for the time of the question. Exit codes: 0 answered, 1 the request was refused, 2 no
-hub. Promises: answers go to stdout, everything else to stderr or a file. Depends on NATS; never opens a database.
+`ask` and `chat` start one without feeds for as long as they need it. Exit codes: 0 answered, 1 the request was
+refused, 2 no hub. Promises: answers go to stdout, everything else to stderr or a file. Depends on NATS; never opens
+a database.
 """
 
 import asyncio
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -23,7 +24,7 @@ from hub.plugin import TryLater
 
 OPERATOR = "operator"
 CONSOLE = "console"
-OWN_ROLES = ("record", "alert", "commands")  # of a hub for one question: no feeds, and nothing is sent
+OWN_ROLES = ("record", "alert", "commands")  # of a hub for one person: no feeds, and nothing is sent
 DATA = ("ledger.db", "history.db")
 ANSWER_TIMEOUT_S = 15.0
 CONNECT_TIMEOUT_S = 5.0
@@ -105,29 +106,44 @@ async def chat(
     alone = stop is None
     stop = stop or asyncio.Event()
     try:
-        if address_of(config) is None:
-            print(_nobody(config.folder), file=sys.stderr)
-            return NO_HUB
-        if alone:
-            _log_to_file(config)
-        if sys.stdin.isatty() and sys.stdout.isatty():
-            from hub.terminal import talk_on_terminal as talk
-        else:
-            from hub.chat import talk_in_lines as talk
-        return await talk(config, name or OPERATOR, on_start, stop)
+        async with AsyncExitStack() as stack:
+            if address_of(config) is None:
+                if not _holds_data(config.folder):
+                    raise NoHub(_nobody(config.folder))
+                print("no hub runs here: one without feeds is started for this chat …", file=sys.stderr, flush=True)
+                await stack.enter_async_context(_own_hub(config))
+            elif alone:
+                stack.enter_context(_log_to_file(config))
+            if sys.stdin.isatty() and sys.stdout.isatty():
+                from hub.terminal import talk_on_terminal as talk
+            else:
+                from hub.chat import talk_in_lines as talk
+            return await talk(config, name or OPERATOR, on_start, stop)
+    except NoHub as error:
+        print(error, file=sys.stderr)
+        return NO_HUB
     finally:
         stop.set()
 
 
-def _log_to_file(config: Config) -> None:
+@contextmanager
+def _log_to_file(config: Config) -> Iterator[None]:
     """A log line between the lines of a conversation would tear it apart."""
     from hub import logs
 
-    with suppress(OSError):
+    try:
         folder = config.folder / "chat"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        log = (folder / "chat.log").open("a")  # for as long as the process lives
+        log = (folder / "chat.log").open("a")
+    except OSError:  # a folder that cannot be written costs the log, not the chat
+        yield
+        return
+    with log:
         logs.setup("json", config.hub.log_level, process="chat", stream=log)
+        try:
+            yield
+        finally:
+            logs.setup(config.hub.log, config.hub.log_level, process="chat")
 
 
 @asynccontextmanager
@@ -138,15 +154,17 @@ async def _reach(config: Config) -> AsyncIterator[Bus]:
         async with connect(address.bus_url, address.bus_token or None, "ask", patience_s=CONNECT_TIMEOUT_S) as bus:
             yield bus
         return
-    if not any((config.folder / name).exists() for name in DATA):
+    if not _holds_data(config.folder):
         raise NoHub(_nobody(config.folder))
     async with _own_hub(config) as address, connect(address.bus_url, address.bus_token or None, "ask") as bus:
         yield bus
 
 
+def _holds_data(folder: Path) -> bool:
+    return any((folder / name).exists() for name in DATA)
+
+
 def _nobody(folder: Path) -> str:
-    if any((folder / name).exists() for name in DATA):
-        return f"no hub runs on {folder}: start one with `tocsin run`"
     return f"no hub runs on {folder} and it holds no data: start one with `tocsin run` or `make demo`"
 
 

@@ -29,3 +29,36 @@ def test_an_alert_rings_on_the_prices_that_a_table_holds(table: str, instrument:
     summary = replayed(file, instrument, "--alert", f"{instrument} > 100")
     assert [(each["tick_before"]["price"], each["tick"]["price"]) for each in summary["triggers"]] == [(99.0, 100.5)]
     assert (summary["ticks_recorded"], summary["notifications_sent"]) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--instrument", "glod"), '"glod" is not an instrument known here; did you mean gold?'),
+        (("--instrument", "A B"), '"A B" is not an instrument'),
+        (("--instrument", "gold", "--alert", "gold >"), "a number is missing here"),
+        (("--instrument", "gold", "--speed", "banana"), "banana"),
+        (("--instrument", "gold", "--speed", "-1"), "-1"),
+        (("--instrument", "gold", "--date", "yesterday"), "yesterday"),
+    ],
+    ids=["instrument", "no id", "alert", "speed", "negative", "date"],
+)
+def test_what_is_written_wrong_is_a_sentence(words: tuple[str, ...], sentence: str, tmp_path: Path) -> None:
+    """With an exit code that is not 0, no answer on stdout and no trace."""
+    file = tmp_path / "table.csv"
+    file.write_text(TRADES)
+    command = [str(TOCSIN), "replay", str(file), "--format", "csv", *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode != 0
+    assert done.stdout == ""
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_instrument_may_be_named_as_people_do(tmp_path: Path) -> None:
+    """`--instrument gold` is XAU-USD, and so are its alerts."""
+    file = tmp_path / "table.csv"
+    file.write_text(TRADES)
+    summary = replayed(file, "gold", "--alert", "gold > 100")
+    assert summary["ticks_recorded"] == 3
+    assert [each["alert"] for each in summary["triggers"]] == ["XAU-USD > 100"]

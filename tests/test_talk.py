@@ -23,7 +23,8 @@ from hub import bus as subjects
 from hub import logs, talk
 from hub.bus import Bus, connect
 from hub.chat import Seen, Shown, Vocabulary
-from hub.config import Config
+from hub.config import Config, HubSection
+from hub.ledger import open_ledger
 from hub.model import SECOND_US, Line, Message, Nature, Notification, Quote, Reply, Trigger
 from hub.talk import HubAddress, ask, chat, find_hub
 from hub.terminal import choices, price_line, talk_on_terminal
@@ -190,6 +191,22 @@ async def test_a_hub_that_answers_nothing_is_no_hub(
     announce(tmp_path, nats_server)
     assert await ask("price", config=Config(folder=tmp_path)) == 2
     assert "does not answer" in capsys.readouterr().err
+
+
+async def test_a_chat_on_a_folder_without_a_hub_brings_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was recorded can be asked about; behind the chat nothing is left running."""
+    config = Config(hub=HubSection(data=str(tmp_path)), folder=tmp_path)
+    async with open_ledger(config):
+        pass
+    monkeypatch.setattr(sys, "stdin", io.StringIO("alerts\n"))
+    assert await asyncio.wait_for(chat(config), 2 * WAIT_S) == 0
+    told = capsys.readouterr()
+    assert "You have none." in told.out
+    assert "one without feeds is started" in told.err
+    assert find_hub(tmp_path) is None
+    assert not (tmp_path / "run" / "hub.json").exists()
 
 
 # ------------------------------------------------------------------------------------------- price line

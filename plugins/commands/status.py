@@ -58,7 +58,9 @@ def hub_lines(told: Mapping[str, Any], now: int) -> Iterable[str]:
         if hub.get("recording"):
             parts.append(f"plays the recording {hub['recording']}")
         elif hub.get("nature", "live") != "live":
-            parts.append(f"prices are {hub['nature']}")
+            parts.append(
+                "prices are from a recording" if hub["nature"] == "recording" else f"prices are {hub['nature']}"
+            )
         yield ", ".join(parts) + "."
 
 
