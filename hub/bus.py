@@ -115,6 +115,12 @@ class Bus:
 
         await self.client.subscribe(f"{self._inbox}.*", cb=answered)
 
+    def lost(self) -> None:
+        """The connection broke: what is asked now may never be answered, so whoever asks again need not wait."""
+        for future in self._asked.values():
+            if not future.done():
+                future.set_exception(nats.errors.ConnectionClosedError())
+
     async def steady(self, call: Awaitable[T]) -> T:
         """The call's result; a cancellation always reaches the caller (the call ends by its own time limit)."""
         return await asyncio.shield(asyncio.ensure_future(call))
@@ -222,6 +228,7 @@ async def connect(url: str, token: str | None, name: str, *, patience_s: float =
 
     async def on_away() -> None:
         nonlocal away
+        bus.lost()
         if not away and not leaving:
             away = True
             log.warning("the bus is away")
@@ -245,6 +252,7 @@ async def connect(url: str, token: str | None, name: str, *, patience_s: float =
         "allow_reconnect": True,
     }
     client = Client()
+    bus = Bus(client)
     try:
         async with asyncio.timeout(patience_s):
             await client.connect(**options)
@@ -256,7 +264,6 @@ async def connect(url: str, token: str | None, name: str, *, patience_s: float =
         leaving = True
         await client.close()
         raise
-    bus = Bus(client)
     await bus.listen()
     try:
         yield bus

@@ -17,12 +17,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nats
 import nats.errors
 import pytest
 
+from hub.bus import connect
+from hub.model import Receipt
+from hub.plugin import TryLater
 from tests.recording import (
     TOCSIN,
     Replay,
@@ -45,6 +48,9 @@ from tests.recording import (
     told_by_push,
 )
 from tests.waiting import until_true
+
+if TYPE_CHECKING:
+    from tests.conftest import NatsServer
 
 KILLS = int(os.environ.get("TOCSIN_KILLS") or 6)
 SEED = int(os.environ.get("TOCSIN_SEED") or 0) or random.SystemRandom().randrange(1, 1_000_000)
@@ -242,6 +248,32 @@ def test_a_core_that_dies_while_the_alerts_are_set_leaves_each_of_them_set_once(
     assert rows(folder / "ledger.db", "SELECT text FROM alerts ORDER BY id") == [(canonical(a.text),) for a in ALERTS]
     hold_the_history(folder, lines, refused)
     hold_the_triggers(summary, lines, ALERTS)
+
+
+async def test_what_is_asked_when_the_broker_dies_is_told_at_once_that_it_may_be_asked_again(
+    nats_server: "NatsServer",
+) -> None:
+    """An answer that died with the broker holds no destination back for the whole time it was given to come."""
+    asked = asyncio.Event()
+
+    async def mute(_: bytes) -> None:
+        asked.set()
+
+    async with connect(nats_server.url, nats_server.token, "test") as bus, bus.serve("mute", mute):
+        asking = asyncio.create_task(bus.request("mute", b"", Receipt, 60))
+        await asked.wait()
+        nats_server.kill()
+        with pytest.raises(TryLater, match="the bus is away"):
+            async with asyncio.timeout(5):
+                await asking
+        nats_server.start()
+        async with bus.serve("alive", answers):
+            async with asyncio.timeout(5):
+                assert (await bus.request("alive", b"", Receipt, 60)).outcome == "sent"
+
+
+async def answers(_: bytes) -> bytes:
+    return b'{"outcome": "sent"}'
 
 
 DESK = """
