@@ -23,12 +23,15 @@ from nats.js.kv import KeyValue
 from hub import bus as names
 from hub.bus import Bus
 from hub.frame import BadFrame, Frame, NewerFrame, Position, decode
+from hub.plugin import GiveUp
 
 log = structlog.get_logger("reader")
 
 BATCH = 64
 """Frames asked for, and frames a reader takes into one transaction, at most."""
 QUEUE = 2 * BATCH
+NO_STORAGE = 10047
+"""JetStream's error code for a stream that asks for more than the server may store (nats-server errors.json)."""
 STATUS_WAIT_S = 5.0
 QUIET_S = 1.5
 """So long without a frame, and the tail asks whether the stream has one that did not come."""
@@ -63,7 +66,7 @@ async def ensure_streams(bus: Bus, new_id: Callable[[], str], max_bytes: int) ->
         name=names.QUARANTINE,
         subjects=[names.QUARANTINE_SUBJECT],
         storage=api.StorageType.FILE,
-        max_bytes=64_000_000,
+        max_bytes=min(64_000_000, max_bytes // 16),  # the server's limit is for both together
         duplicate_window=3600,
     )
     for config in (ticks, quarantine):
@@ -75,8 +78,17 @@ async def _ensure(bus: Bus, config: api.StreamConfig) -> None:
     try:
         await bus.steady(bus.js.stream_info(config.name or ""))
     except nats.js.errors.NotFoundError:
-        with contextlib.suppress(nats.js.errors.BadRequestError):  # another core was faster
+        try:
             await bus.steady(bus.js.add_stream(config))
+        except nats.js.errors.BadRequestError:
+            return  # another core was faster
+        except nats.js.errors.ServerError as error:
+            if error.err_code != NO_STORAGE:
+                raise
+            raise GiveUp(
+                f"the NATS server keeps less than the {(config.max_bytes or 0) / 1e6:,.0f} MB that the stream"
+                f" {config.name} may take: give its JetStream more (max_file), or lower [bus] max_mb"
+            ) from error
 
 
 async def stream_state(bus: Bus) -> StreamState:
@@ -125,6 +137,14 @@ async def frame_at(bus: Bus, sequence: int) -> Frame | None:
         return decode(message.data or b"")
     except (nats.js.errors.NotFoundError, BadFrame):
         return None
+
+
+async def is_there(bus: Bus, sequence: int) -> bool:
+    try:
+        await bus.steady(bus.js.get_msg(names.TICKS, sequence, direct=True))
+    except nats.js.errors.NotFoundError:
+        return False
+    return True
 
 
 class Tail:
@@ -207,12 +227,19 @@ class Tail:
             if sequence <= self.sequence:
                 continue
             if sequence != self.sequence + 1 and self.sequence:
-                if (await stream_state(self.bus)).first != sequence:
-                    return False  # a gap: read again from where we are
-                log.error("frames were purged before they were read", first_lost=self.sequence + 1, to=sequence - 1)
+                if await self._any_there(self.sequence + 1, sequence - 1):
+                    return False  # a gap on the way: read again from where we are
+                log.error("frames were removed before they were read", first_lost=self.sequence + 1, to=sequence - 1)
             got += 1
             await self._hand_out(Read(sequence, await self._decoded(sequence, message.data)))
         return True
+
+    async def _any_there(self, first: int, last: int) -> bool:
+        """Whether the stream still holds one of these: purged frames lie below its first, removed ones anywhere."""
+        for sequence in range(max(first, (await stream_state(self.bus)).first), last + 1):
+            if await is_there(self.bus, sequence):
+                return True
+        return False
 
     async def _decoded(self, sequence: int, payload: bytes) -> Frame | None:
         try:
@@ -335,6 +362,8 @@ async def _bucket(bus: Bus) -> KeyValue:
 
 async def frames_between(bus: Bus, after: int, last: int) -> AsyncIterator[Frame]:
     """What the stream holds behind `after` up to `last`, once; for a service that catches up before it starts."""
+    while last > after and not await is_there(bus, last):
+        last -= 1  # somebody removed it: it will never come
     tail = Tail(bus)
     queue = tail.reader(after)
     following = asyncio.ensure_future(tail.run())
@@ -343,7 +372,8 @@ async def frames_between(bus: Bus, after: int, last: int) -> AsyncIterator[Frame
         while sequence < last:
             getting = asyncio.ensure_future(queue.get())
             await asyncio.wait({getting, following}, return_when=asyncio.FIRST_COMPLETED)
-            if following.done():
+            if not getting.done():
+                getting.cancel()
                 following.result()
             read = getting.result()
             sequence = read.sequence

@@ -15,6 +15,7 @@ of this form, 1 if absent. A message sent as a request is answered once the hub 
 growing `number`, so that a repeat is known. Plain NATS may drop messages to a reader that is too slow.
 """
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,7 @@ import msgspec
 
 from hub import bus
 from hub.model import Kind, Nature, Refused, Tick
+from hub.normalize import price_of
 from hub.plugin import Emit, GiveUp, Last, TryLater
 from plugins.feeds.recordings import moment_us
 
@@ -137,8 +139,17 @@ def _ticks(update: Update, instrument: str, venue_time: int | None) -> list[Tick
 
 
 def answer(updates: list[Tick | Refused]) -> bytes:
-    refused = [{"reason": update.reason} for update in updates if isinstance(update, Refused)]
+    reasons = [reason for update in updates if (reason := _reason(update))]
+    refused = [{"reason": reason} for reason in reasons]
     return msgspec.json.encode({"accepted": len(updates) - len(refused), "refused": refused})
+
+
+def _reason(update: Tick | Refused) -> str:
+    """Why the hub will not take it; it is emitted all the same, so that it is counted where all refusals are."""
+    if isinstance(update, Refused):
+        return update.reason
+    price = price_of(update, time.time_ns() // 1000)
+    return price if isinstance(price, str) else ""
 
 
 def _refused(reason: str, item: Any) -> Refused:
