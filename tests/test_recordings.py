@@ -99,6 +99,14 @@ def test_a_lean_quote_with_sizes_is_read_too(tmp_path: Path) -> None:
     assert all(isinstance(update, Refused) for update in broken)
 
 
+def test_a_file_of_bars_is_not_taken_for_ticks(tmp_path: Path) -> None:
+    """The first cells of a bar look like a bid and an ask; the file is refused before its first line counts."""
+    path = tmp_path / "20140502_quote.csv"
+    path.write_bytes(b"0,1284.065,1284.446,1283.794,1283.931,0,1284.405,1284.869,1284.123,1284.316,0\n")
+    with pytest.raises(GiveUp, match="holds bars, not ticks: line 1 has 11 columns"):
+        next(read(path, "lean-quote", instrument="XAU-USD"))
+
+
 def test_lean_trades_are_new_york_time_and_the_largest_member_is_the_default(tmp_path: Path) -> None:
     """A zip of several contracts yields the largest, or the one that `member` names, as another source."""
     path = tmp_path / "gc.zip"

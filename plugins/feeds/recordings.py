@@ -236,12 +236,18 @@ def _day(facts: Facts) -> date:
 # ----------------------------------------------------------------------------------------------- formats
 
 
+BAR_COLUMNS = 11
+"""Of Lean's quote bars: time, then open, high, low, close and size of bid and ask."""
+
+
 def lean_quote(lines: Lines, facts: Facts) -> Updates:
     instrument, source, quote = facts.only_instrument(), facts.source, Kind.QUOTE
     hours = hours_of(_day(facts), facts.zone("UTC"))
     for number, line in lines:
         try:
             cells = line.split(b",")
+            if len(cells) == BAR_COLUMNS:  # its first cells would pass for a quote
+                raise GiveUp(f"{facts.name} holds bars, not ticks: line {number} has {BAR_COLUMNS} columns")
             if len(cells) == 3:
                 ms, bid, ask = float(cells[0]), float(cells[1]), float(cells[2])
             else:
