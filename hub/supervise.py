@@ -180,6 +180,7 @@ class Supervisor:
                     self._stop_broker.set()
         finally:
             self._clean_up()
+            self._log("info", "the hub has stopped", folder=str(self.folder))
 
     async def _keep(self, kept: _Kept) -> None:
         """Starts the child, waits for its end, starts it again; until its stop is set, which ends it."""

@@ -275,6 +275,16 @@ async def test_a_signal_stops_the_hub_in_order(tmp_path: Path, number: signal.Si
     assert not (tmp_path / "run" / "hub.json").exists()
 
 
+async def test_the_end_is_the_last_thing_that_is_said(tmp_path: Path) -> None:
+    """A log that ends without it is of a hub that was killed."""
+    log = Log()
+    hub = Supervisor(Config(folder=tmp_path), core_command=python(CORE), log=log)
+    await hub.start()
+    assert not log.of("the hub has stopped")
+    assert await hub.stop() == 0
+    assert log.lines[-1] == {"level": "info", "event": "the hub has stopped", "folder": str(tmp_path)}
+
+
 async def test_a_second_interrupt_hurries_the_stop(tmp_path: Path) -> None:
     """Who presses Ctrl-C twice does not wait for a child that takes its time."""
     with started_hub(tmp_path, STUBBORN) as hub:
