@@ -30,7 +30,7 @@ from hub.config import Config, FeedSection
 from hub.delivery import Delivery
 from hub.engine import Engine
 from hub.frame import NewerFrame, Position, lane
-from hub.history import History, HistoryFull, HistoryTooNew, open_history
+from hub.history import History, HistoryTooNew, HistoryTrouble, open_history
 from hub.ingest import Day, FeedRun, Ingest, Start
 from hub.instruments import Catalogue, build_catalogue
 from hub.ledger import Ledger, LedgerFull, LedgerTooNew, alerts, leases, open_ledger
@@ -70,7 +70,7 @@ async def main(_: Path) -> int:
         if known is None:
             raise
         raise GiveUp(str(known)) from group
-    except (LedgerTooNew, HistoryTooNew, LedgerFull, HistoryFull) as error:
+    except (LedgerTooNew, HistoryTooNew, LedgerFull, HistoryTrouble) as error:
         raise GiveUp(str(error)) from error
     except TryLater as error:
         log.error("the core cannot start now", reason=error.reason)

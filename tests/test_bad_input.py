@@ -333,6 +333,17 @@ def test_a_data_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("file", ["history.db", "ledger.db"])
+def test_a_database_that_cannot_be_opened_is_told_and_not_tried_for_ever(tmp_path: Path, file: str) -> None:
+    """Something else lies in its place: exit code 2, which file and what to do, and no trace."""
+    (tmp_path / "data" / file).mkdir(parents=True)
+    done = tocsin("run", "--config", written(tmp_path, "[bus]\nmax_mb = 16\n[feeds.desk]\nmodule = 'nats'\n"))
+    assert done.returncode == 2
+    assert f"{tmp_path / 'data' / file} cannot be written (unable to open database file; " in done.stderr
+    assert "readable and writable" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 SIMULATED = "[bus]\nmax_mb = 16\n[feeds.demo]\nsymbols = { XAU-USD = 'XAU-USD' }\n"
 
 

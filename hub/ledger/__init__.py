@@ -25,8 +25,18 @@ from hub.ledger.tables import REVISION, metadata
 T = TypeVar("T")
 
 
+CURES = {
+    "is full": "free some space, the hub goes on by itself",
+    "disk I/O": "free some space, or look at the disk and the system's log; the hub goes on by itself",
+    "readonly": "make the file and its folder writable",
+    "unable to open": "make the file and its folder readable and writable",
+}
+"""What SQLite says of a file that it cannot write → what a person can do."""
+
+
 class LedgerFull(Exception):
-    """The disk has no room for the ledger. Nothing of the transaction was kept; it can be tried again."""
+    """The disk has no room for the ledger, or does not let it be written. Nothing of the transaction was kept; it can
+    be tried again."""
 
 
 class LedgerTooNew(Exception):
@@ -53,11 +63,11 @@ class _Lane:
                 with self._connection.begin():
                     return fn(self._connection)
             except sa.exc.OperationalError as error:
-                if "is full" in str(error.orig) or "disk I/O" in str(error.orig):
+                said = str(error.orig)
+                if cure := next((cure for words, cure in CURES.items() if words in said), ""):
                     free_mb = shutil.disk_usage(self.path.parent).free / 1e6
                     raise LedgerFull(
-                        f"the ledger {self.path} cannot be written ({error.orig}; {free_mb:.1f} MB free):"
-                        " free some space, the hub goes on by itself"
+                        f"the ledger {self.path} cannot be written ({said}; {free_mb:.1f} MB free): {cure}"
                     ) from error
                 raise
 
