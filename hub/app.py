@@ -35,7 +35,7 @@ from hub.ingest import Day, FeedRun, Ingest, Start
 from hub.instruments import Catalogue, build_catalogue
 from hub.ledger import Ledger, LedgerFull, LedgerTooNew, alerts, leases, open_ledger
 from hub.ledger import tables as t
-from hub.model import MOVES, SECOND_US, Nature
+from hub.model import MOVES, SECOND_US, Nature, Tick
 from hub.plugin import GiveUp, TryLater
 from hub.quotes import Quotes
 from hub.recorder import Recorder, keep_for
@@ -44,6 +44,9 @@ log = structlog.get_logger("app")
 LEASE_US = 10 * SECOND_US
 RENEW_EVERY_S = 3.0
 BUS_PATIENCE_S = 15.0
+FOREVER_US = 1 << 62
+STAMPS = 200
+"""Newest ticks of an instrument that are looked at for the newest stamp of each of its sources."""
 Service = Callable[[], Awaitable[None]]
 Told = Callable[[], Any]
 
@@ -259,8 +262,11 @@ async def _start_of_ingest(bus: Bus, history: History, catalogue: Catalogue, epo
     marks = {source: dict(lanes) for source, lanes in (await history.marks()).items()}
     prices = await history.last_ticks()
     days: dict[str, Day] = {}
+    stamps: dict[str, dict[tuple[str, int], int]] = {}
     for name, tick in prices.items():
         days[name] = Day(*await history.day(name, tick.venue_time or tick.received_at or 0))
+        for recent in await history.ticks(name, -FOREVER_US, FOREVER_US, limit=STAMPS, newest_first=True):
+            _stamp(stamps, recent)
     clock = place.clock
     after = place.sequence if place.stream == state.id and place.sequence <= state.last else state.first - 1
     async for frame in reader.frames_between(bus, max(after, state.first - 1, 0), state.last):
@@ -269,6 +275,7 @@ async def _start_of_ingest(bus: Bus, history: History, catalogue: Catalogue, epo
             lanes = marks.setdefault(refusal.source, {})
             lanes[refusal.lane] = max(lanes.get(refusal.lane, 0), refusal.number)
         for tick in frame.ticks():
+            _stamp(stamps, tick)
             if tick.number is not None:
                 lanes = marks.setdefault(tick.source, {})
                 where = lane(tick.instrument, tick.kind)
@@ -277,7 +284,15 @@ async def _start_of_ingest(bus: Bus, history: History, catalogue: Catalogue, epo
                 prices[tick.instrument] = tick
                 day = days.setdefault(tick.instrument, Day(None, None))
                 day.see(tick.price, tick.venue_time or tick.received_at or 0)
-    return Start(epoch=epoch, last_sequence=state.last, marks=marks, prices=prices, days=days, clock=clock)
+    return Start(
+        epoch=epoch, last_sequence=state.last, marks=marks, prices=prices, days=days, stamps=stamps, clock=clock
+    )
+
+
+def _stamp(stamps: dict[str, dict[tuple[str, int], int]], tick: Tick) -> None:
+    if tick.venue_time is not None:
+        known = stamps.setdefault(tick.instrument, {})
+        known[tick.source, tick.kind] = max(known.get((tick.source, tick.kind), tick.venue_time), tick.venue_time)
 
 
 # ------------------------------------------------------------------------------------------------- leases

@@ -94,9 +94,13 @@ class Desk:
         self.price_from, self.price_to = float("inf"), float("-inf")  # what fits the recent range
         self.stamped = NEVER  # newest venue_time of the speaker's basis ticks
 
-    def seed(self, price: float, at: int) -> None:
-        """The last price that history knows: the recent range starts from it, so that a first bad print is held."""
-        self.price, self.last_at = price, at
+    def seed(self, price: float, at: int, source: str, stamps: Mapping[tuple[str, int], int]) -> None:
+        """What history knows: the last price, from which the recent range starts, so that a first bad print is held;
+        who spoke; and the newest venue_time by source and kind."""
+        self.price, self.last_at, self.speaker = price, at, source
+        self._last_of[source] = at
+        self._newest.update(stamps)
+        self.stamped = self._newest.get((source, self._basis), NEVER)
         self._see(price)
 
     def judge(self, tick: Any, source: str, kind: int, price: float, venue_time: int | None, now: int) -> Judged:

@@ -137,8 +137,16 @@ def test_a_closed_market_is_not_stale_and_its_ticks_are_no_prices() -> None:
 def test_the_last_known_price_guards_the_first_print_after_a_start() -> None:
     """A seed from history is a range already."""
     one = desk("a")
-    one.seed(1300, 0)
+    one.seed(1300, 0, "a", {})
     assert quote(one, 13, 1).verdict is None
+
+
+def test_what_history_knows_makes_a_tick_from_before_the_start_late() -> None:
+    """The speaker and its newest stamp are carried over."""
+    one = desk("a", "b")
+    one.seed(1300, 100, "b", {("b", Kind.QUOTE): 50 * SECOND_US})
+    assert quote(one, 1301, 1, "b", stamped_s=40).verdict is Verdict.LATE
+    assert quote(one, 1301, 1, "b", stamped_s=51).verdict is Verdict.PRICE
 
 
 @given(st.lists(st.floats(0.5, 2000), min_size=1, max_size=80))

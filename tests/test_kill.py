@@ -61,8 +61,8 @@ SECONDS = 9_000.0
 SUPERVISOR, CORE, BROKER, BOT = "supervisor", "core", "broker", "bot.push"
 GONE_WITHIN_S = 10.0
 ALERTS = (
-    Wanted("gold > 1301.5", "above", 1301.5, 0.0, True),
-    Wanted("gold crosses 1300", "crosses", 1300.0, 0.0, True),
+    Wanted("gold > 1301.5", "above", 1301.5, 1301.5 * 0.05 / 100, True),
+    Wanted("gold crosses 1300", "crosses", 1300.0, 1300.0 * 0.05 / 100, True),
     Wanted("gold > 1301 every time", "above", 1301.0, 1301 * 0.05 / 100, False),
     Wanted("gold < 1299 every time band 0.1%", "below", 1299.0, 1299 * 0.1 / 100, False),
     Wanted("gold crosses 1300 every time", "crosses", 1300.0, 1300 * 0.05 / 100, False),

@@ -21,10 +21,10 @@ import structlog
 from hub import bus as names
 from hub.arbiter import PRICE, Desk, Happened, Judged
 from hub.bus import Bus
-from hub.frame import EventKind, lane
+from hub.frame import EventKind, Refusal, lane
 from hub.ingest.day import Day
 from hub.ingest.feeds import FeedRun, supervise
-from hub.ingest.pending import Lane, Pending
+from hub.ingest.pending import Behind, Lane, Pending
 from hub.ingest.publish import Fenced, Publisher
 from hub.model import MOVES, SECOND_US, Nature, Quote, Refused, Tick, Verdict
 from hub.normalize import price_of
@@ -38,6 +38,8 @@ YIELD_EVERY = 512
 BEAT_S = 1.0
 QUOTES_EVERY_S = 0.1
 DRAIN_S = 3.0
+MOST_BEHIND = 1000
+"""What may wait behind one held tick."""
 HINT = "`make demo` shows the hub on a simulated market meanwhile"
 
 
@@ -49,6 +51,7 @@ class Start(msgspec.Struct, kw_only=True):
     marks: dict[str, dict[str, int]]
     prices: dict[str, Tick]
     days: dict[str, Day]
+    stamps: dict[str, dict[tuple[str, int], int]] = {}  # instrument → (source, kind) → newest venue_time
     clock: int = 0
 
 
@@ -212,19 +215,31 @@ class Ingest:
             self.clock = received_at
         feed.last_tick_at = now
         judged = known.desk.judge(None, source, item.kind, price, item.venue_time, received_at)
-        if judged is not PRICE:
-            self._note(judged, item, known, price, received_at)
-        if judged.verdict is not None:
-            self._append(item, known, price, received_at, judged.verdict, now)
+        if judged is PRICE:
+            self._append(item, known, price, received_at, Verdict.PRICE, now)
+        else:
+            self._append_judged(judged, item, known, price, received_at)
 
-    def _note(self, judged: Judged, item: Tick, known: Lane, price: float, received_at: int) -> None:
-        """What the arbiter has to say beside its verdict, which goes into the stream before the tick."""
+    def _append_judged(self, judged: Judged, item: Tick, known: Lane, price: float, received_at: int) -> None:
+        """Anything but the ordinary: first what the arbiter says beside its verdict, then the tick, unless it is held
+        or comes behind one of its lane that is (its number must not be in the stream before the held one's)."""
         for happened in judged.events:
             self._event(happened, item.instrument)
         if judged.released is not None:
             self._append_released(judged.released)
-        if judged.verdict is None and known.desk.held is not None:
+        if judged.verdict is None:
+            assert known.desk.held is not None
             known.desk.held.tick = (item, known, price, received_at)
+        elif _holds(known):
+            self._put_behind(known, (item, price, received_at, judged.verdict))
+        else:
+            self._append(item, known, price, received_at, judged.verdict, self.now_us())
+
+    def _put_behind(self, known: Lane, what: Behind) -> None:
+        """Bounded: a held tick that so much came behind is let go."""
+        known.behind.append(what)
+        if len(known.behind) >= MOST_BEHIND:
+            self._let_go(known.desk, None)
 
     def _append(self, tick: Tick, known: Lane, price: float, received_at: int, verdict: Verdict, now: int) -> None:
         self._pending.tick(tick, known, price, received_at, verdict, now)
@@ -238,7 +253,15 @@ class Ingest:
 
     def _append_released(self, released: tuple[Any, Verdict]) -> None:
         (tick, known, price, received_at), verdict = released
-        self._append(tick, known, price, received_at, verdict, self.now_us())
+        now = self.now_us()
+        self._append(tick, known, price, received_at, verdict, now)
+        behind, known.behind = known.behind, []
+        for each in behind:
+            if isinstance(each, Refusal):
+                self._pending.refusal(each.source, each.lane, each.reason, each.number)
+            else:
+                late, its_price, its_arrival, its_verdict = each
+                self._append(late, known, its_price, its_arrival, its_verdict, now)
 
     def _let_go(self, desk: Desk, now: int | None) -> None:
         if (released := desk.let_go(now)) is not None:
@@ -251,11 +274,19 @@ class Ingest:
         if not feed.refused[reason]:
             log.warning("a feed sends what is refused", feed=feed.name, reason=reason, sample=sample[:160])
         feed.refused[reason] += 1
-        self._pending.refusal(source, name, reason, number or 0)
+        known = self._lane_of(source, name)
+        if known is not None and _holds(known):
+            self._put_behind(known, Refusal(source, name, reason, 1, number or 0))
+        else:
+            self._pending.refusal(source, name, reason, number or 0)
+
+    def _lane_of(self, source: str, name: str) -> Lane | None:
+        """For what is refused, which is rare."""
+        return next((each for each in self._lanes.values() if each.name == name and each.source == source), None)
 
     def _is_new(self, feed: FeedRun, source: str, name: str, number: int) -> bool:
-        """By the vendor's number; for what is refused, which is rare."""
-        known = next((each for each in self._lanes.values() if each.name == name and each.source == source), None)
+        """By the vendor's number."""
+        known = self._lane_of(source, name)
         marks = self._marks.setdefault(source, {})
         if number <= (known.number if known is not None else marks.get(name, -1)):
             feed.repeats += 1
@@ -288,7 +319,7 @@ class Ingest:
         order = list(self._prefer.get(instrument_id, ())) or [feed.source for feed in self.feeds]
         desk = self._desks[instrument_id] = Desk(instrument, order, self._fresh_for_us, hours)
         if (seen := self._start.prices.get(instrument_id)) is not None and seen.price is not None:
-            desk.seed(seen.price, seen.received_at or 0)
+            desk.seed(seen.price, seen.received_at or 0, seen.source, self._start.stamps.get(instrument_id, {}))
         return desk
 
     def _lane(self, feed: FeedRun, key: tuple[str, str, int]) -> Lane | None:
@@ -359,6 +390,12 @@ class Ingest:
             "stale": sorted(name for name, desk in self._desks.items() if desk.stale_since is not None),
             "error": publisher.trouble,
         }
+
+
+def _holds(known: Lane) -> bool:
+    """Whether the arbiter holds a tick of this lane."""
+    held = known.desk.held
+    return held is not None and held.tick[1] is known
 
 
 def _log_event(happened: Happened, instrument: str, *, quietly: bool) -> None:

@@ -19,11 +19,15 @@ Row = tuple[int, int, int, int, int | None, int, float, float | None, float | No
 """A tick in the order of the frame's columns."""
 
 
+Behind = tuple[Tick, float, int, Verdict] | Refusal
+"""A judged tick (with price and received_at), or a refusal."""
+
+
 class Lane:
     """What ingest keeps of one (source, instrument, kind), so that a tick costs one look-up."""
 
     __slots__ = (
-        "changed", "day", "desk", "frame", "instrument", "instrument_at", "name", "number", "price", "source",
+        "behind", "changed", "day", "desk", "frame", "instrument", "instrument_at", "name", "number", "price", "source",
         "source_at", "tick",
     )  # fmt: skip
 
@@ -34,6 +38,7 @@ class Lane:
         self.desk = desk
         self.day = day
         self.number = number  # the vendor number last accepted or refused; -1 for none
+        self.behind: list[Behind] = []  # what came while a tick of this lane was held
         self.tick: Tick | None = None  # the newest that moved the price
         self.price = 0.0
         self.changed = False  # since the last quote went out
