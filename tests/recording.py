@@ -41,7 +41,7 @@ class Line(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """An alert as the loop understands it; `band` in dollars."""
+    """An alert as the loop understands it; `band` in dollars (one for once needs it where its first value is beyond)."""
 
     text: str
     condition: str

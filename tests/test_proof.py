@@ -27,10 +27,10 @@ from tests.recording import (
 DATA = Path(os.environ.get("TOCSIN_DATA") or Path(__file__).parents[2] / "shared" / "data")
 PAYROLLS = DATA / "gold" / "xauusd-oanda-ticks-20140502.zip"
 SYNTHETIC_ALERTS = (
-    Wanted("gold > 1301.5", "above", 1301.5, 0.0, True),
-    Wanted("gold < 1298.25", "below", 1298.25, 0.0, True),
-    Wanted("gold crosses 1300", "crosses", 1300.0, 0.0, True),
-    Wanted("gold > 2000", "above", 2000.0, 0.0, True),
+    Wanted("gold > 1301.5", "above", 1301.5, 1301.5 * 0.05 / 100, True),
+    Wanted("gold < 1298.25", "below", 1298.25, 1298.25 * 0.05 / 100, True),
+    Wanted("gold crosses 1300", "crosses", 1300.0, 1300.0 * 0.05 / 100, True),
+    Wanted("gold > 2000", "above", 2000.0, 2000.0 * 0.05 / 100, True),
     Wanted("gold > 1301 every time", "above", 1301.0, 1301 * 0.05 / 100, False),
     Wanted("gold < 1299 every time band 0", "below", 1299.0, 0.0, False),
     Wanted("gold crosses 1300 every time", "crosses", 1300.0, 1300 * 0.05 / 100, False),
@@ -38,10 +38,10 @@ SYNTHETIC_ALERTS = (
     Wanted("gold crosses 1299.5 every time band 0.1%", "crosses", 1299.5, 1299.5 * 0.1 / 100, False),
 )
 PAYROLLS_ALERTS = (
-    Wanted("gold > 1290", "above", 1290.0, 0.0, True),
-    Wanted("gold < 1280", "below", 1280.0, 0.0, True),
-    Wanted("gold crosses 1295", "crosses", 1295.0, 0.0, True),
-    Wanted("gold > 1310", "above", 1310.0, 0.0, True),
+    Wanted("gold > 1290", "above", 1290.0, 1290.0 * 0.05 / 100, True),
+    Wanted("gold < 1280", "below", 1280.0, 1280.0 * 0.05 / 100, True),
+    Wanted("gold crosses 1295", "crosses", 1295.0, 1295.0 * 0.05 / 100, True),
+    Wanted("gold > 1310", "above", 1310.0, 1310.0 * 0.05 / 100, True),
     Wanted("gold > 1285 every time", "above", 1285.0, 1285 * 0.05 / 100, False),
     Wanted("gold < 1280 every time band 0.1%", "below", 1280.0, 1280 * 0.1 / 100, False),
     Wanted("gold < 1284 every time band 0", "below", 1284.0, 0.0, False),
