@@ -35,12 +35,14 @@ from hub.model import (
     Request,
     Role,
     State,
+    Trigger,
     Who,
 )
 from hub.plugin import BadRequest, Command, Context
 from hub.rules.language import canonical, parse
 from hub.testing import check_command
 from plugins.commands.price import reasons
+from plugins.commands.why import evidence as rang_last
 
 NOW = 1_800_000_000 * SECOND_US  # 2027-01-15 08:00:00 UTC
 SERVED = ("XAU-USD", "XAG-USD", "BTC-USDT")
@@ -272,6 +274,26 @@ async def test_a_price_says_all_that_makes_it_doubtful(here: Room) -> None:
     assert any("XPT-USD" in line and "no feed" in line for line in reply.lines)
     (first, _) = cast(list[Mapping[str, Any]], reply.facts["quotes"])
     assert (first["instrument"], first["time"], first["stale"]) == ("XAU-USD", "2027-01-15T07:59:58.000000Z", False)
+
+
+def test_why_does_not_round_the_crossing_away() -> None:
+    """Three prices that would look alike stay apart."""
+    trigger = Trigger(
+        id=1,
+        alert_id=1,
+        generation=1,
+        direction="up",
+        level=4177.2,
+        before_price=4177.195,
+        price=4177.205,
+        venue_time=NOW,
+        received_at=NOW,
+        source="demo",
+        nature=Nature.SIMULATED,
+        sequence=1,
+    )
+    told = rang_last(trigger, 2, "UTC", NOW)
+    assert "4,177.205 after 4,177.195 went up through 4,177.20 (demo, simulated)" in told
 
 
 async def test_no_price_yet_says_why(here: Room) -> None:

@@ -5,6 +5,7 @@ import re
 import msgspec
 
 from hub import wording
+from hub.evidence import amount
 from hub.model import Instrument, Nature, Quote, Reply, Request, Trigger
 from hub.plugin import AlertView, BadRequest, Context
 from hub.rules.language import describe, parse
@@ -71,13 +72,13 @@ def armed(view: AlertView, instrument: Instrument | None, zone: str, now: int) -
 
 
 def evidence(trigger: Trigger, decimals: int, zone: str, now: int) -> str:
-    """The tick that crossed and the one before it."""
+    """The tick that crossed and the one before it, in full: rounding must not hide the crossing."""
     when = wording.clock(trigger.venue_time or trigger.received_at, zone, now)
-    before = "" if trigger.before_price is None else f" after {wording.price(trigger.before_price, decimals)}"
-    told = (
-        f"Rang last {when}: {wording.price(trigger.price, decimals)}{before}"
-        f" went {trigger.direction} through {wording.price(trigger.level, decimals)} ({trigger.source}"
+    price, level = (amount(value, decimals + 3, least=decimals) for value in (trigger.price, trigger.level))
+    before = (
+        "" if trigger.before_price is None else f" after {amount(trigger.before_price, decimals + 3, least=decimals)}"
     )
+    told = f"Rang last {when}: {price}{before} went {trigger.direction} through {level} ({trigger.source}"
     nature = "" if trigger.nature == Nature.LIVE else f", {trigger.nature.value}"
     late = ", told late: the hub was not running then" if trigger.late else ""
     times = f", {trigger.generation} times so far" if trigger.generation > 1 else ""
