@@ -41,7 +41,7 @@ class Line(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """An alert as the loop understands it; `band` in dollars (one for once needs it where its first value is beyond)."""
+    """An alert as the loop understands it; `band` in dollars, for one that rings once too."""
 
     text: str
     condition: str
