@@ -73,8 +73,11 @@ async def main(_: Path) -> int:
         if known is None:
             raise
         raise GiveUp(str(known)) from group
-    except (LedgerTooNew, HistoryTooNew, LedgerFull, HistoryTrouble) as error:
+    except (LedgerTooNew, HistoryTooNew) as error:
         raise GiveUp(str(error)) from error
+    except (LedgerFull, HistoryTrouble) as error:
+        log.error("the core cannot start now; it is tried again", reason=str(error))
+        return 1
     except TryLater as error:
         log.error("the core cannot start now", reason=error.reason)
         return 1

@@ -183,6 +183,20 @@ async def test_a_publish_that_was_stored_but_not_acknowledged_is_not_stored_agai
     assert (await reader.stream_state(bus)).last == 1
 
 
+async def test_what_others_put_on_the_subject_holds_nothing_up(bus: Bus) -> None:
+    """The readers set it aside; the next frame goes behind it."""
+    await bus.append(b"garbage", 0, 5)
+    pending = Pending({})
+    publisher = Publisher(bus, pending, 1, 0, lambda: START, lambda: START)
+    pending.wake()
+    task = asyncio.create_task(publisher.run())
+    async with asyncio.timeout(5):
+        while publisher.frames < 1:
+            await asyncio.sleep(0.01)
+    task.cancel()
+    assert (await reader.stream_state(bus)).last == 2
+
+
 async def test_an_ingest_that_was_taken_over_can_publish_nothing(bus: Bus) -> None:
     """A later lease has published: the broker refuses, and this one stops."""
     await bus.append(_encoded(frame(1, [2000.0], epoch=2)), 0, 5)

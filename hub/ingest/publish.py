@@ -15,7 +15,7 @@ import structlog
 
 from hub import bus as names
 from hub.bus import Bus, StreamRefused
-from hub.frame import decode, encode
+from hub.frame import BadFrame, decode, encode
 from hub.ingest.pending import Pending
 from hub.reader import slowest
 
@@ -103,7 +103,10 @@ class Publisher:
         except (nats.errors.Error, nats.js.errors.Error, TimeoutError):
             await asyncio.sleep(0.1)
             return False
-        newest = decode(message.data or b"")
+        try:
+            newest = decode(message.data or b"")
+        except BadFrame:  # something else was put on the subject; the readers set it aside, we go on behind it
+            return False
         if newest.epoch > self.epoch:
             raise Fenced(f"an ingest with lease {newest.epoch} publishes now; this one had lease {self.epoch}")
         return (newest.epoch, newest.number) == (self.epoch, self._number)
