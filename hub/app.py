@@ -76,6 +76,8 @@ async def main(_: Path) -> int:
     except (LedgerTooNew, HistoryTooNew) as error:
         raise GiveUp(str(error)) from error
     except (LedgerFull, HistoryTrouble) as error:
+        if "full" not in str(error):  # a file that cannot be opened will not open by itself
+            raise GiveUp(str(error)) from error
         log.error("the core cannot start now; it is tried again", reason=str(error))
         return 1
     except TryLater as error:

@@ -249,7 +249,7 @@ def done(
     through = ingest["sequence"]
     return bool(
         ingest["feeds"][0]["state"] == "finished"
-        and ingest["pending"] == 0
+        and ingest["idle"]
         and recorder["sequence"] >= through
         and engine["committed"] >= through
         and delivery["due"] == 0

@@ -164,7 +164,7 @@ class Ingest:
                 self._let_go(desk, None)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_S):
-                while not self._pending.idle:
+                while not self._idle:
                     await asyncio.sleep(0.01)
 
     async def _beat_for_ever(self) -> None:
@@ -376,6 +376,11 @@ class Ingest:
             self._changed[instrument] = known
             self._quotes_due.set()
 
+    @property
+    def _idle(self) -> bool:
+        """Whether the stream has all that was accepted."""
+        return self._pending.idle and not self._publisher.busy
+
     def status(self) -> dict[str, Any]:
         publisher = self._publisher
         return {
@@ -386,6 +391,7 @@ class Ingest:
             "ticks": publisher.ticks,
             "sequence": publisher.sequence,
             "pending": len(self._pending),
+            "idle": self._idle,
             "sources": {name: desk.speaker for name, desk in self._desks.items() if desk.speaker},
             "stale": sorted(name for name, desk in self._desks.items() if desk.stale_since is not None),
             "error": publisher.trouble,

@@ -51,6 +51,7 @@ class Publisher:
         self.frames = 0
         self.ticks = 0
         self.trouble = ""
+        self.busy = False  # a frame is not acknowledged yet
         self._pending = pending
         self._clock = clock
         self._now_us = now_us
@@ -59,10 +60,12 @@ class Publisher:
     async def run(self) -> None:
         while True:
             frame = await self._pending.take()
+            self.busy = True
             self._number += 1
             frame.epoch, frame.number, frame.clock = self.epoch, self._number, self._clock()
             frame.opened_at = frame.opened_at or self._now_us()
             await self._store(encode(frame))
+            self.busy = False
             self.frames += 1
             self.ticks += len(frame)
 
