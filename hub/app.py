@@ -31,7 +31,7 @@ from hub.delivery import Delivery
 from hub.engine import Engine
 from hub.frame import NewerFrame, Position, lane
 from hub.history import History, HistoryTooNew, HistoryTrouble, open_history
-from hub.ingest import Day, FeedRun, Ingest, Start
+from hub.ingest import Day, FeedRun, Fenced, Ingest, Start
 from hub.instruments import Catalogue, build_catalogue
 from hub.ledger import Ledger, LedgerFull, LedgerTooNew, alerts, leases, open_ledger
 from hub.ledger import tables as t
@@ -41,6 +41,8 @@ from hub.quotes import Quotes
 from hub.recorder import Recorder, keep_for
 
 log = structlog.get_logger("app")
+INGEST = "ingest"
+SETTLE_S = 2.0
 LEASE_US = 10 * SECOND_US
 RENEW_EVERY_S = 3.0
 BUS_PATIENCE_S = 15.0
@@ -69,10 +71,14 @@ async def main(_: Path) -> int:
             if running.done():
                 running.result()
     except BaseExceptionGroup as group:
-        known = _known(group)
-        if known is None:
+        known = _first(group, NewerFrame, GiveUp)
+        if known is not None:
+            raise GiveUp(str(known)) from group
+        changed = _first(group, reader.StreamChanged, Fenced)
+        if changed is None:
             raise
-        raise GiveUp(str(known)) from group
+        log.warning("the core starts again from its stored positions", reason=str(changed))
+        return 1
     except (LedgerTooNew, HistoryTooNew) as error:
         raise GiveUp(str(error)) from error
     except (LedgerFull, HistoryTrouble) as error:
@@ -95,9 +101,9 @@ def tune() -> None:
     gc.set_threshold(50_000, 20, 20)
 
 
-def _known(group: BaseExceptionGroup[BaseException]) -> BaseException | None:
-    """The one problem in a group for which starting again is no cure."""
-    found = group.subgroup((NewerFrame, GiveUp))
+def _first(group: BaseExceptionGroup[BaseException], *kinds: type[BaseException]) -> BaseException | None:
+    """The first of these in a group of what went wrong at once."""
+    found = group.subgroup(kinds)
     while isinstance(found, BaseExceptionGroup):
         found = found.exceptions[0]  # type: ignore[assignment]
     return found
@@ -113,10 +119,10 @@ async def core(config: Config, bus_url: str, bus_token: str) -> AsyncIterator["a
         bus = await edges.enter_async_context(
             names.connect(bus_url, bus_token or None, "tocsin core", patience_s=BUS_PATIENCE_S)
         )
-        services, told = await _services(config, bus, history, ledger, edges, bus_url, bus_token)
+        services, told, settled = await _services(config, bus, history, ledger, edges, bus_url, bus_token)
         for tell in told:
             await edges.enter_async_context(bus.serve(names.STATUS, partial(_answer_status, tell)))
-        running = asyncio.ensure_future(_run_all(services))
+        running = asyncio.ensure_future(_run_all(services, settled))
         try:
             yield running
         finally:
@@ -125,15 +131,34 @@ async def core(config: Config, bus_url: str, bus_token: str) -> AsyncIterator["a
                 await asyncio.wait({running})
 
 
-async def _run_all(services: list[tuple[str, Service]]) -> None:
-    async with asyncio.TaskGroup() as group:
+async def _run_all(services: list[tuple[str, Service]], settled: Callable[[], bool]) -> None:
+    """Until one fails or all are cancelled. Ingest ends first, and the readers take what it published last."""
+    async with asyncio.TaskGroup() as rest:
         for name, run in services:
-            group.create_task(_for_ever(name, run), name=name)
+            if name != INGEST:
+                rest.create_task(_for_ever(name, run), name=name)
+        try:
+            async with asyncio.TaskGroup() as ingest:
+                for name, run in services:
+                    if name == INGEST:
+                        ingest.create_task(_for_ever(name, run), name=name)
+        except asyncio.CancelledError:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SETTLE_S):
+                    while not settled():
+                        await asyncio.sleep(0.02)
+            raise
 
 
 async def _for_ever(name: str, run: Service) -> None:
     """A service that returns has failed as much as one that raises."""
-    await run()
+    try:
+        await run()
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise RuntimeError(f"the service {name} was cancelled from inside") from None
     raise RuntimeError(f"the service {name} returned")
 
 
@@ -146,7 +171,7 @@ async def _answer_status(tell: Told, _: bytes) -> bytes:
 
 async def _services(
     config: Config, bus: Bus, history: History, ledger: Ledger, edges: AsyncExitStack, bus_url: str, bus_token: str
-) -> tuple[list[tuple[str, Service]], list[Told]]:
+) -> tuple[list[tuple[str, Service]], list[Told], Callable[[], bool]]:
     roles = set(config.hub.roles)
     holder = f"{os.uname().nodename}-{os.getpid()}-{secrets.token_hex(4)}"
     catalogue = build_catalogue(config.instruments, {symbol for feed in config.feeds for symbol in feed.symbols})
@@ -168,6 +193,8 @@ async def _services(
 
     tail = reader.Tail(bus)
     recorder: Recorder | None = None
+    engine: Engine | None = None
+    ingest: Ingest | None = None
     if "record" in roles:
         place = await history.position()
         start = await reader.settle_start(
@@ -195,7 +222,7 @@ async def _services(
         epoch = await _lease(ledger, alerts.ENGINE, holder)
         place_read = await ledger.read(alerts.position)
         position = await reader.settle_start(bus, "engine", place_read, stream)
-        await ledger.write(lambda c: alerts.begin_position(c, position))
+        await ledger.write(lambda c: alerts.begin_position(c, position, place_read))
         engine = Engine(
             bus,
             ledger,
@@ -234,7 +261,7 @@ async def _services(
         told.append(commands.status)
 
     if "ingest" in roles and config.feeds:
-        epoch = await _lease(ledger, "ingest", holder)
+        epoch = await _lease(ledger, "ingest", holder, await _newest_epoch(bus, history, ledger))
         ingest = Ingest(
             bus,
             catalogue,
@@ -244,10 +271,17 @@ async def _services(
             fresh_for_s={feed.name: feed.fresh_for_s for feed in config.feeds},
             hold_file=config.folder / "hold",
         )
-        services.append(("ingest", ingest.run))
+        services.append((INGEST, ingest.run))
         services.append(("ingest lease", partial(_renew, ledger, "ingest", epoch)))
         told.append(ingest.status)
-    return services, told
+
+    def settled() -> bool:
+        """Whether the readers here have taken all that ingest has published."""
+        last = ingest.status()["sequence"] if ingest is not None else 0
+        readers = [found.status() for found in (recorder, engine) if found is not None]
+        return all(told.get("committed", told["sequence"]) >= last for told in readers)
+
+    return services, told, settled
 
 
 def _feed(feed: FeedSection, bus_url: str, bus_token: str) -> FeedRun:
@@ -303,14 +337,25 @@ def _stamp(stamps: dict[str, dict[tuple[str, int], int]], tick: Tick) -> None:
 # ------------------------------------------------------------------------------------------------- leases
 
 
-async def _lease(ledger: Ledger, name: str, holder: str) -> int:
+async def _lease(ledger: Ledger, name: str, holder: str, above: int = 0) -> int:
     """On SQLite the folder's lock keeps every other core out, so the lease is taken at once."""
     at_once = True
     while True:
-        epoch = await ledger.write(lambda c: leases.take(c, name, holder, now_us(), LEASE_US, at_once=at_once))
+        epoch = await ledger.write(
+            lambda c: leases.take(c, name, holder, now_us(), LEASE_US, at_once=at_once, above=above)
+        )
         if epoch is not None:
             return epoch
         await asyncio.sleep(1)
+
+
+async def _newest_epoch(bus: Bus, history: History, ledger: Ledger) -> int:
+    """The highest epoch that any reader or the stream has seen: a ledger that was restored or made anew must not
+    publish under an older one, which readers take for what they have already."""
+    state = await reader.stream_state(bus)
+    newest = await reader.frame_at(bus, state.last) if state.last >= state.first > 0 else None
+    engine = await ledger.read(alerts.position)
+    return max((await history.position()).epoch, engine.epoch, newest.epoch if newest else 0)
 
 
 async def _renew(ledger: Ledger, name: str, epoch: int) -> None:

@@ -66,7 +66,7 @@ class Desk:
     __slots__ = (
         "_basis", "_fresh_for", "_hours", "_last_of", "_limit", "_newest", "_rank", "_stale_after", "held", "high",
         "instrument", "last_at", "low", "older_high", "older_low", "open", "open_until", "price", "price_from",
-        "price_to", "range_count", "speaker", "stale_since", "stamped",
+        "price_to", "range_count", "rejected", "speaker", "stale_since", "stamped",
     )  # fmt: skip
 
     def __init__(
@@ -88,6 +88,7 @@ class Desk:
         self.open = True
         self.open_until = 0
         self.held: Held | None = None
+        self.rejected: float | None = None  # what was let go unconfirmed; a later tick may still agree with it
         self.low = self.older_low = float("inf")
         self.high = self.older_high = float("-inf")
         self.range_count = 0
@@ -169,7 +170,7 @@ class Desk:
         if self.stale_since is not None:
             events = (*events, Happened(EventKind.FRESH, now))
             self.stale_since = None
-        self.price, self.last_at = price, now
+        self.price, self.last_at, self.rejected = price, now, None
         self._see(price)
         return Judged(Verdict.PRICE, released, events) if events or released else PRICE
 
@@ -205,6 +206,9 @@ class Desk:
                 return self._accept(price, now, (held.tick, Verdict.CONFIRMED), events)
             released = (held.tick, Verdict.OUTLIER)
         if self._fits(price):
+            return self._accept(price, now, released, events)
+        if self.rejected is not None and self._near(price, self.rejected):
+            self._restart_range(price)
             return self._accept(price, now, released, events)
         self.held = Held(tick, price, source, now)
         return Judged(None, released, events)
@@ -260,4 +264,5 @@ class Desk:
         if self.held is None or (now is not None and now - self.held.since < HOLD_US):
             return None
         held, self.held = self.held, None
+        self.rejected = held.price
         return held.tick, Verdict.OUTLIER

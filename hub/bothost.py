@@ -28,6 +28,8 @@ log = structlog.get_logger("bot")
 
 REMEMBERED = 10_000  # notifications
 ASK_S = 15.0
+SEND_S = 60.0
+"""A send that hangs holds its address and one of the few places of the bot; longer than any library needs."""
 
 
 class BusHub:
@@ -89,11 +91,14 @@ class Sender:
 
     async def _try(self, message: Message) -> Receipt:
         try:
-            text = await self._bot.send(message)
+            async with asyncio.timeout(SEND_S):
+                text = await self._bot.send(message)
         except TryLater as error:
             return Receipt(outcome="later", text=error.reason, retry_after_s=error.retry_after_s)
         except GiveUp as error:
             return Receipt(outcome="never", text=error.reason)
+        except TimeoutError:
+            return Receipt(outcome="later", text=f"{message.platform} did not take it within {SEND_S:g} s")
         except Exception as error:
             log.exception("a bug in the bot", platform=message.platform, message=message.id)
             return Receipt(outcome="later", text=f"a bug in the {message.platform} bot ({type(error).__name__})")

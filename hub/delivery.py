@@ -18,7 +18,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -98,7 +98,7 @@ class Delivery:
         self._lanes: dict[int, _Lane] = {}
         self._until: dict[int, int] = {}  # every notification in memory → when its claim is as good as over
         self._to_release: list[int] = []
-        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._slots = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(AT_ONCE))  # by platform
         self._nudge = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._spills = 0
@@ -266,7 +266,7 @@ class Delivery:
         while lane.waiting and self._running:
             if self._config.group_for_ms:
                 await asyncio.sleep(self._config.group_for_ms / 1000)
-            async with self._slots:
+            async with self._slots[lane.destination.platform]:
                 batch = self._next_batch(lane)
                 if not batch:
                     break

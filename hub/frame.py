@@ -22,6 +22,10 @@ MAX_TICKS = 2000
 """Ticks in one frame at most: about 150 kB, well under NATS's 1 MB."""
 
 
+RUNNING = 1 << 62
+"""Among the sequences that a reader marks as tried, the one that says: a reader is at work."""
+
+
 class NewerFrame(Exception):
     """The frame was written by a newer tocsin. Nothing is lost: the reader stays where it is."""
 

@@ -22,7 +22,7 @@ from nats.js.kv import KeyValue
 
 from hub import bus as names
 from hub.bus import Bus
-from hub.frame import BadFrame, Frame, NewerFrame, Position, decode
+from hub.frame import RUNNING, BadFrame, Frame, NewerFrame, Position, decode
 from hub.plugin import GiveUp
 
 log = structlog.get_logger("reader")
@@ -33,8 +33,15 @@ QUEUE = 2 * BATCH
 NO_STORAGE = 10047
 """JetStream's error code for a stream that asks for more than the server may store (nats-server errors.json)."""
 STATUS_WAIT_S = 5.0
+STUCK_S = 5.0
+"""So long a full queue holds up the other readers before its reader is left behind."""
 QUIET_S = 1.5
 """So long without a frame, and the tail asks whether the stream has one that did not come."""
+
+
+class StreamChanged(Exception):
+    """The stream is not what was being read: gone, made anew, or without its newest frames. Readers start again from
+    their stored positions (`settle_start`)."""
 
 
 class Read(msgspec.Struct, frozen=True):
@@ -71,6 +78,7 @@ async def ensure_streams(bus: Bus, new_id: Callable[[], str], max_bytes: int) ->
     )
     for config in (ticks, quarantine):
         await _ensure(bus, config)
+    await _resize(bus, max_bytes)
     return await stream_state(bus)
 
 
@@ -89,6 +97,18 @@ async def _ensure(bus: Bus, config: api.StreamConfig) -> None:
                 f"the NATS server keeps less than the {(config.max_bytes or 0) / 1e6:,.0f} MB that the stream"
                 f" {config.name} may take: give its JetStream more (max_file), or lower [bus] max_mb"
             ) from error
+
+
+async def _resize(bus: Bus, max_bytes: int) -> None:
+    """The configured size, where the stream was made with another."""
+    info = await bus.steady(bus.js.stream_info(names.TICKS))
+    if info.config.max_bytes == max_bytes:
+        return
+    try:
+        await bus.steady(bus.js.update_stream(info.config.evolve(max_bytes=max_bytes)))
+        log.info("the stream's size was changed", max_mb=max_bytes // 1_000_000)
+    except nats.js.errors.APIError as error:
+        log.warning("the stream's size cannot be changed", max_mb=max_bytes // 1_000_000, reason=error.description)
 
 
 async def stream_state(bus: Bus) -> StreamState:
@@ -156,8 +176,11 @@ class Tail:
         self._queues: list[asyncio.Queue[Read]] = []
         self._starts: list[int] = []
         self.sequence = 0
+        self._id = ""
+        self._newest: tuple[int, int] | None = None  # (epoch, number) of the frame at `sequence`
+        self._alone: set[int] = set()  # readers that fell behind and are served by a tail of their own
+        self._own: asyncio.TaskGroup
         self.quarantined = 0
-        self.nearest_last = 0  # the stream's last sequence as far as is known
 
     def reader(self, after: int) -> asyncio.Queue[Read]:
         """A queue of what comes after that sequence. Ask for all before `run`."""
@@ -169,13 +192,18 @@ class Tail:
     async def run(self) -> None:
         """For ever. NewerFrame when the stream holds what this version cannot read."""
         self.sequence = min(self._starts)
-        while True:
-            try:
-                await self._count_quarantined()
-                await self._follow()
-            except (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError) as error:
-                log.info("the stream is out of reach", error=str(error) or type(error).__name__)
-                await asyncio.sleep(0.2)
+        try:
+            async with asyncio.TaskGroup() as self._own:
+                while True:
+                    try:
+                        await self._recognise()
+                        await self._count_quarantined()
+                        await self._follow()
+                    except (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError) as error:
+                        log.info("the stream is out of reach", error=str(error) or type(error).__name__)
+                        await asyncio.sleep(0.2)
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None
 
     async def _follow(self) -> None:
         inbox = self.bus.client.new_inbox()
@@ -204,6 +232,22 @@ class Tail:
                 with contextlib.suppress(nats.errors.Error, nats.js.errors.Error, TimeoutError):
                     if self.bus.client.is_connected:
                         await self.bus.steady(self.bus.js.delete_consumer(names.TICKS, consumer.name))
+
+    async def _recognise(self) -> None:
+        """StreamChanged unless the stream still holds, in its place, the frame that was handed out last."""
+        try:
+            state = await stream_state(self.bus)
+        except nats.js.errors.NotFoundError as error:
+            raise StreamChanged("the stream is gone") from error
+        if self._id not in ("", state.id):
+            raise StreamChanged("the stream was made anew")
+        self._id = state.id
+        if state.last < self.sequence:
+            raise StreamChanged(f"the stream ends at {state.last}, {self.sequence} was read")
+        if self._newest is not None:
+            found = await frame_at(self.bus, self.sequence)
+            if found is not None and (found.epoch, found.number) != self._newest:
+                raise StreamChanged(f"the stream was rewritten at {self.sequence}")
 
     async def _pull(self, consumer: str, inbox: str, arrived: asyncio.Queue[Msg]) -> bool:
         """One pull: up to BATCH frames, or as many as come in a while. False: a new consumer is needed."""
@@ -273,9 +317,33 @@ class Tail:
 
     async def _hand_out(self, read: Read) -> None:
         self.sequence = read.sequence
-        for queue, start in zip(self._queues, self._starts, strict=True):
-            if read.sequence > start:
+        self._newest = None if read.frame is None else (read.frame.epoch, read.frame.number)
+        for at, (queue, start) in enumerate(zip(self._queues, self._starts, strict=True)):
+            if read.sequence <= start or at in self._alone:
+                continue
+            if not queue.full():
+                queue.put_nowait(read)
+            elif len(self._queues) - len(self._alone) == 1 or not await self._in_time(queue, read):
+                await self._leave_behind(at, queue, read)
+
+    async def _in_time(self, queue: asyncio.Queue[Read], read: Read) -> bool:
+        try:
+            async with asyncio.timeout(STUCK_S):
                 await queue.put(read)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _leave_behind(self, at: int, queue: asyncio.Queue[Read], read: Read) -> None:
+        """A reader that is stuck holds up nobody else: from here on it has a tail of its own."""
+        if len(self._queues) - len(self._alone) == 1:
+            await queue.put(read)
+            return
+        log.warning("a reader is stuck; the others go on without it", sequence=read.sequence)
+        self._alone.add(at)
+        own = Tail(self.bus)
+        own._queues, own._starts = [queue], [read.sequence - 1]
+        self._own.create_task(own.run())
 
 
 Take = Callable[[Sequence[Read]], Awaitable[None]]
@@ -283,12 +351,11 @@ Mark = Callable[[int], Awaitable[int]]
 
 
 class Batches:
-    """A reader's batches from its queue. A frame that kills its reader is found out: the first frame after a start is
-    marked in the store before it is tried. A second mark on it means that the start before came to nothing, so the
-    first BATCH frames come one by one, each marked, and a mark beyond TRIES sets the frame aside. Whoever took a frame
-    that was `marked` commits behind it at once: otherwise deaths that have nothing to do with it count against it, and
-    the marks of those behind it are never added up. Whoever is cancelled calls `forget`: it was something else that
-    failed."""
+    """A reader's batches from its queue. A frame that kills its reader is found out: a mark that only an orderly end
+    takes away tells that the run before died. Then the first BATCH frames come one by one, each marked in the store
+    before it is tried, and a mark beyond TRIES sets the frame aside. Whoever took a frame that was `marked` commits
+    behind it at once: otherwise deaths that have nothing to do with it count against it. Whoever is cancelled calls
+    `forget`: it was something else that failed."""
 
     TRIES = 3
 
@@ -300,25 +367,22 @@ class Batches:
         self.mark = mark
         self._forget = forget
         self.marked = False  # what `next` gave last
-        self._begun = False
-        self._careful = 0
+        self._careful: int | None = None  # so many frames more; None before the first
 
     async def next(self) -> list[Read]:
         reads = [await self.queue.get()]
-        self.marked = not self._begun or self._careful > 0
+        if self._careful is None:
+            self._careful = BATCH if await self.mark(RUNNING) > 1 else 0
+        self.marked = self._careful > 0
         if self.marked:
+            self._careful -= 1
             return [await self._marked(reads[0])]
         while len(reads) < BATCH and not self.queue.empty():
             reads.append(self.queue.get_nowait())
         return reads
 
     async def _marked(self, read: Read) -> Read:
-        tries = await self.mark(read.sequence)
-        if not self._begun:
-            self._begun = True
-            self._careful = BATCH if tries > 1 else 0
-        self._careful -= 1
-        if read.frame is None or tries <= self.TRIES:
+        if await self.mark(read.sequence) <= self.TRIES or read.frame is None:
             return read
         message = await self.tail.bus.steady(self.tail.bus.js.get_msg(names.TICKS, read.sequence, direct=True))
         await self.tail.quarantine(read.sequence, message.data or b"", "its reader died over it three times")

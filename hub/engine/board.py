@@ -303,20 +303,24 @@ class Board:
             self.batch.changed[level.id] = msgspec.structs.replace(change, armed_price=book.value)
         book.add([level])
 
-    def arm_unsettled(self, alert: Alert) -> None:
+    def arm_unsettled(self, alert: Alert, after: int | None) -> None:
+        """`after`: a place in the stream that is not reached yet, behind which it hears."""
         spec = parse(alert.text, self.catalogue.find)
         self.standing[alert.id] = Standing(alert.owner_id, alert.instrument, spec.series.key, alert.text, alert.note)
         book = self.book(spec.series.key, alert.instrument)
-        book.add([self.level_of(spec, alert.id, generation=alert.generation)])
+        level = self.level_of(spec, alert.id, generation=alert.generation)
+        if after is None:
+            book.add([level])
+        else:
+            self.waiting.setdefault(after, []).append(Arming(level, False))
 
     def snooze(self, level: Level, until: int) -> None:
         level.up_armed = level.down_armed = None
         self.snoozed[level.id] = (until, level)
-        self._wakes_at = min(until for until, _ in self.snoozed.values())
+        self._wakes_at = until if self._wakes_at is None else min(self._wakes_at, until)
 
     def unsnooze(self, alert_id: int) -> None:
-        self.snoozed.pop(alert_id, None)
-        self._wakes_at = min((until for until, _ in self.snoozed.values()), default=None)
+        self.snoozed.pop(alert_id, None)  # `_wakes_at` may be early now; the next wake sets it right
 
     def _wake_due(self, clock: int) -> None:
         """Snoozes that the stream's clock has passed: the next value sets the side and fires nothing."""
@@ -325,6 +329,7 @@ class Board:
             standing = self.standing[alert_id]
             self.book(standing.series, standing.instrument).add([level])
             self.batch.changed[alert_id] = self.state_of(level, None)
+        self._wakes_at = min((until for until, _ in self.snoozed.values()), default=None)
 
 
 def price_key(instrument: str) -> str:

@@ -210,11 +210,15 @@ class Changes:
 
     async def _rearm(self, change: AlertChange, word: str, states: Sequence[State]) -> Armed:
         """Live again: the first value after this sets the side and fires nothing."""
+        state = await reader.stream_state(self.engine.bus)
         async with self.engine.lock:
+            sequence = max(state.last, self.engine.position.sequence)
             alert = await self._owned(change, states)
             done = alert.generation > 0 and parse(alert.text, self.board.catalogue.find).repeat == "once"
             if done and alert.state is State.DELETED:
                 return Armed(alert=await self._write_state(change, {"state": "done", "deleted_at": None}, word))
+            if alert.state is State.DELETED:
+                await self.engine.ledger.read(lambda c: self._room_for(c, alert))
             alert = await self._write_state(
                 change,
                 {
@@ -224,15 +228,21 @@ class Changes:
                     "up_armed": None,
                     "down_armed": None,
                     "armed_stream": self.engine.position.stream,
-                    "armed_sequence": self.engine.position.sequence,
+                    "armed_sequence": sequence,
                     "armed_at": self.engine.now_us(),
                     "resume_state": WOKEN,
                 },
                 word,
             )
             self.board.unsnooze(alert.id)
-            self.board.arm_unsettled(alert)
+            self.board.arm_unsettled(alert, sequence if sequence > self.engine.position.sequence else None)
         return Armed(alert=alert)
+
+    def _room_for(self, c: sa.Connection, alert: Alert) -> None:
+        if (same := alerts.same(c, alert.owner_id, alert.text)) is not None:
+            raise BadRequest(f"you have this alert again already: {same.id}")
+        if alerts.count_live(c, alert.owner_id) >= self._per_person:
+            raise BadRequest(f"{self._per_person} alerts are the limit for one person: `delete` some, then try again")
 
     async def _write_state(
         self, change: AlertChange, values: dict[str, Any], word: str, until: int | None = None

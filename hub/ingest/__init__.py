@@ -38,6 +38,7 @@ YIELD_EVERY = 512
 BEAT_S = 1.0
 QUOTES_EVERY_S = 0.1
 DRAIN_S = 3.0
+CLOCK_BACK_US = 10 * SECOND_US
 MOST_BEHIND = 1000
 """What may wait behind one held tick."""
 HINT = "`make demo` shows the hub on a simulated market meanwhile"
@@ -173,13 +174,24 @@ class Ingest:
         while True:
             await asyncio.sleep(BEAT_S)
             if not self._recording:
-                self.clock = max(self.clock, self.now_us())
+                self._set_clock(self.now_us())
                 for name, desk in self._desks.items():
                     for happened in desk.advance(self.clock):
                         self._event(happened, name)
                         self._quote_again(name)
                     self._let_go(desk, self.clock)
             self._pending.wake()
+
+    def _set_clock(self, now: int) -> None:
+        """Forward with the wall clock. A wall clock that jumped ahead and was set right again is followed back, once
+        and aloud: else nothing would ever be stale until it had caught up."""
+        if now < self.clock - CLOCK_BACK_US:
+            log.warning("the clock was set back; staleness counts from now", by_s=(self.clock - now) // SECOND_US)
+            for desk in self._desks.values():
+                desk.last_at = min(desk.last_at, now)
+                desk.open_until = 0
+            self.clock = now
+        self.clock = max(self.clock, now)
 
     # --------------------------------------------------------------------------------------------- intake
 
@@ -198,8 +210,8 @@ class Ingest:
             received_at = now if now > self.clock else self.clock
         key = (source, item.instrument, item.kind)
         known = self._lanes.get(key) or self._lane(feed, key)
-        if known is None:
-            self._refuse(feed, source, lane(item.instrument, item.kind), "unknown instrument", item.number, repr(item))
+        if known is None:  # counted under no lane: names are the vendor's, and there is no end to them
+            self._refuse(feed, source, "", "unknown instrument", item.number, repr(item))
             return
         price = price_of(item, now if now > received_at else received_at)
         if isinstance(price, str):
@@ -248,6 +260,8 @@ class Ingest:
             known.tick, known.price = tick, price
             if not known.changed:
                 known.changed = True
+                if (other := self._changed.get(known.instrument)) is not None:
+                    other.changed = False  # another source spoke a moment ago; it may speak again
                 self._changed[known.instrument] = known
                 self._quotes_due.set()
 
@@ -328,6 +342,7 @@ class Ingest:
         if desk is None:
             return None
         self._natures.setdefault(source, feed.nature)
+        self._fresh_for_us.setdefault(source, self._fresh_for_us.get(feed.name, 0))
         name = lane(instrument, kind)
         number = self._marks.get(source, {}).get(name, -1)
         day = self._start.days.setdefault(instrument, Day(None, None))

@@ -112,6 +112,8 @@ async def _run_once(feed: FeedRun, emit: Emit, last: Last, expected: Callable[[]
         while True:
             done, _ = await asyncio.wait({running}, timeout=min(1.0, feed.mute_after_s / 4))
             if done:
+                if running.cancelled():
+                    raise TryLater("it was cancelled from inside, by the library that it uses")
                 result = running.result()
                 return result if isinstance(result, int) else None
             if feed.seen != seen or not expected():

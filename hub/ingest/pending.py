@@ -42,7 +42,7 @@ class Lane:
         self.tick: Tick | None = None  # the newest that moved the price
         self.price = 0.0
         self.changed = False  # since the last quote went out
-        self.frame: Frame | None = None  # in which ...
+        self.frame = 0  # in which (counted, not held: a quiet lane must not keep a frame alive) ...
         self.instrument_at = self.source_at = 0  # ... these are its places in the tables
 
 
@@ -53,6 +53,7 @@ class Pending:
         self._natures = natures
         self._frames: deque[Frame] = deque([empty()])
         self._rows: list[Row] = []  # of the last frame
+        self._count = 1  # of frames begun
         self._instruments: dict[str, int] = {}
         self._sources: dict[str, int] = {}
         self._work = asyncio.Event()
@@ -71,7 +72,7 @@ class Pending:
 
     def tick(self, tick: Tick, known: Lane, price: float, received_at: int, verdict: Verdict, now: int) -> None:
         frame = self._frames[-1] if len(self._rows) < MAX_TICKS else self._next()
-        if known.frame is not frame:
+        if known.frame != self._count:
             self._place(known, frame, now)
         self._rows.append(
             (
@@ -137,12 +138,13 @@ class Pending:
                 frame.price, frame.bid, frame.ask, frame.volume, frame.vendor_number,
             ) = map(list, zip(*rows, strict=True))  # fmt: skip
         self._rows = []
+        self._count += 1
         self._instruments.clear()
         self._sources.clear()
 
     def _place(self, known: Lane, frame: Frame, now: int) -> None:
         """Finds the lane's places in the frame's tables, at its first tick in it."""
-        known.frame = frame
+        known.frame = self._count
         frame.opened_at = frame.opened_at or now
         known.instrument_at = self._instruments.setdefault(known.instrument, len(frame.instruments))
         if known.instrument_at == len(frame.instruments):

@@ -56,6 +56,7 @@ class Publisher:
         self._clock = clock
         self._now_us = now_us
         self._number = 0
+        self._full = asyncio.Event()
 
     async def run(self) -> None:
         while True:
@@ -82,6 +83,7 @@ class Publisher:
                         break
                     continue
                 trouble = f"the stream refuses frames: {error}"
+                self._full.set()
             except nats.errors.NoRespondersError:
                 trouble = "the stream is gone"
             except (nats.errors.Error, TimeoutError, OSError) as error:
@@ -117,8 +119,23 @@ class Publisher:
     async def purge(self) -> None:
         """For ever: what every reader has taken goes, but for a margin."""
         while True:
-            await asyncio.sleep(PURGE_EVERY_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PURGE_EVERY_S):
+                    await self._full.wait()
             with contextlib.suppress(nats.errors.Error, nats.js.errors.Error, TimeoutError):
-                read = await slowest(self.bus)
-                if read is not None and read > KEEP_FRAMES:
-                    await self.bus.steady(self.bus.js.purge_stream(names.TICKS, seq=read - KEEP_FRAMES))
+                await self._purge()
+            if self._full.is_set():
+                self._full.clear()
+                await asyncio.sleep(1)
+
+    async def _purge(self) -> None:
+        """Keeps the margin in frames, and at most half the room in bytes; never what a reader has not taken."""
+        read = await slowest(self.bus)
+        if read is None:
+            return
+        info = await self.bus.steady(self.bus.js.stream_info(names.TICKS))
+        held = max(info.state.messages, 1)
+        room = (info.config.max_bytes or 0) // 2
+        keep = min(KEEP_FRAMES, room * held // max(info.state.bytes, 1)) if room > 0 else KEEP_FRAMES
+        if read - keep > info.state.first_seq:
+            await self.bus.steady(self.bus.js.purge_stream(names.TICKS, seq=read - keep))

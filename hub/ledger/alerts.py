@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 import sqlalchemy as sa
 
-from hub.frame import Position
+from hub.frame import RUNNING, Position
 from hub.ledger import tables as t
 from hub.ledger.leases import LeaseLost
 from hub.ledger.outbox import Describe, Due
@@ -139,8 +139,13 @@ _DESTINATIONS = (
 )
 
 
-def begin_position(connection: sa.Connection, place: Position, reader: str = ENGINE) -> None:
-    """The position that a reader starts from, so that `save_position` finds a row."""
+def begin_position(
+    connection: sa.Connection, place: Position, was: Position | None = None, reader: str = ENGINE
+) -> None:
+    """The position that a reader starts from, so that `save_position` finds a row. Where it lies
+    behind the one before, the stream lost frames: sequences say nothing any more of who was armed, sides do."""
+    if was is not None and place.stream == was.stream and place.sequence < was.sequence:
+        connection.execute(t.alerts.update().where(t.alerts.c.armed_stream == place.stream).values(armed_sequence=0))
     values = msgspec.structs.asdict(place)
     if not connection.execute(t.positions.update().where(t.positions.c.reader == reader).values(values)).rowcount:
         connection.execute(t.positions.insert().values(reader=reader, **values))
@@ -295,7 +300,9 @@ def tell(connection: sa.Connection, alert_id: int, now: int, text: str) -> None:
 
 def mark_try(connection: sa.Connection, sequence: int, reader: str = ENGINE) -> int:
     """How often this frame has been tried, this time included."""
-    connection.execute(t.tries.delete().where(t.tries.c.reader == reader, t.tries.c.sequence != sequence))
+    if sequence != RUNNING:
+        passed = (t.tries.c.sequence != sequence, t.tries.c.sequence != RUNNING)
+        connection.execute(t.tries.delete().where(t.tries.c.reader == reader, *passed))
     where = (t.tries.c.reader == reader, t.tries.c.sequence == sequence)
     before = connection.execute(sa.select(t.tries.c.count).where(*where)).scalar()
     if before is None:

@@ -13,19 +13,22 @@ class LeaseLost(Exception):
     """Somebody else holds the lease now; whoever gets this must stop at once."""
 
 
-def take(connection: sa.Connection, name: str, holder: str, now: int, for_us: int, *, at_once: bool) -> int | None:
+def take(
+    connection: sa.Connection, name: str, holder: str, now: int, for_us: int, *, at_once: bool, above: int = 0
+) -> int | None:
     """The new epoch; None while another holder's lease runs. `at_once` takes it from whoever had it: right only
     where something else (the lock of the data folder) already keeps all others out."""
     row = connection.execute(sa.select(leases).where(leases.c.name == name).with_for_update()).first()
     if row is None:
-        connection.execute(leases.insert().values(name=name, holder=holder, epoch=1, until=now + for_us))
-        return 1
+        connection.execute(leases.insert().values(name=name, holder=holder, epoch=above + 1, until=now + for_us))
+        return above + 1
     if row.holder != holder and row.until > now and not at_once:
         return None
+    epoch = max(int(row.epoch), above) + 1
     connection.execute(
-        leases.update().where(leases.c.name == name).values(holder=holder, epoch=row.epoch + 1, until=now + for_us)
+        leases.update().where(leases.c.name == name).values(holder=holder, epoch=epoch, until=now + for_us)
     )
-    return int(row.epoch) + 1
+    return epoch
 
 
 def renew(connection: sa.Connection, name: str, epoch: int, until: int) -> None:

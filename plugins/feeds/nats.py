@@ -17,7 +17,7 @@ growing `number`, so that a repeat is known. Plain NATS may drop messages to a r
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -79,7 +79,7 @@ class Update(msgspec.Struct, kw_only=True):
     ask: float | None = None
     volume: float | None = None
     time: int | float | str | None = None
-    number: int | None = None
+    number: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | None = None
 
 
 def parse(payload: bytes, instruments: Mapping[str, str]) -> list[Tick | Refused]:
