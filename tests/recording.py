@@ -16,7 +16,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 from zipfile import ZipFile
@@ -342,7 +342,7 @@ def alive(pid: int) -> bool:
 
 
 def rows(path: Path, sql: str, *values: Any) -> list[Any]:
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection:
         found = connection.execute(sql, values).fetchall()
     connection.close()
     return found
