@@ -16,11 +16,14 @@ from hub.ledger.leases import LeaseLost
 def test_migrations_and_tables_say_the_same() -> None:
     """A file that was migrated from the start has exactly the schema of a new one."""
     engine = sa.create_engine("sqlite://", poolclass=sa.pool.StaticPool)
-    with engine.begin() as connection:
-        migrate(connection)
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
-        assert compare_metadata(context, t.metadata) == []
-        assert revision_of(connection) == t.REVISION
+    try:
+        with engine.begin() as connection:
+            migrate(connection)
+            context = MigrationContext.configure(connection, opts={"compare_type": True})
+            assert compare_metadata(context, t.metadata) == []
+            assert revision_of(connection) == t.REVISION
+    finally:
+        engine.dispose()
 
 
 async def test_a_ledger_opens_again_with_what_was_in_it(tmp_path: Path) -> None:
