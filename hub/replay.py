@@ -10,7 +10,7 @@ import asyncio
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import date
 from pathlib import Path
@@ -236,7 +236,8 @@ async def _until_done(bus: Bus, hub: Supervisor, asked: Asked) -> dict[str, Any]
             feed: dict[str, Any] = ingest["feeds"][0]
             if feed["state"] == "failed":
                 raise GiveUp(feed["reason"])
-            show(recorder["ticks"], engine["triggers"], delivery["due"], feed["reason"])
+            trouble = "; ".join(delivery["errors"].values()) if delivery["due"] else ""
+            show(recorder["ticks"], engine["triggers"], delivery["due"], trouble or feed["reason"])
             looks = looks + 1 if done(ingest, recorder, engine, delivery) else 0
             if looks >= LOOKS:
                 return feed
@@ -263,9 +264,9 @@ async def _status(bus: Bus) -> dict[str, dict[str, Any]]:
 
 @asynccontextmanager
 async def _progress(asked: Asked) -> AsyncIterator[Any]:
-    """A live line on a terminal, nothing elsewhere."""
+    """A live line on a terminal; elsewhere a line only where notifications cannot be sent."""
     if asked.as_json or not sys.stderr.isatty():
-        yield lambda *_: None
+        yield _once_aloud()
         return
     from rich.console import Console
 
@@ -276,6 +277,19 @@ async def _progress(asked: Asked) -> AsyncIterator[Any]:
             line.update(f"{ticks:,} ticks recorded, {triggers:,} triggers{waits}{f' ({reason})' if reason else ''}")
 
         yield show
+
+
+def _once_aloud() -> Callable[[int, int, int, str], None]:
+    """Without a terminal only trouble is said, each sort once: why the end does not come."""
+    said: set[str] = set()
+
+    def show(_ticks: int, _triggers: int, due: int, trouble: str) -> None:
+        if due and trouble and trouble not in said:
+            said.add(trouble)
+            minutes = GIVE_UP_AFTER_HOURS * 60
+            print(f"{due} notifications wait: {trouble}; tried again for {minutes:g} minutes", file=sys.stderr)
+
+    return show
 
 
 # ------------------------------------------------------------------------------------------------ summary
