@@ -1,25 +1,31 @@
-"""`config.toml` and the environment → typed structs, or every problem at once.
+"""Tables and the environment → a Config, with every problem on the way named and placed.
 
-The file is read first, then `TOCSIN_<SECTION>__<KEY>` (`TOCSIN_FEEDS__<NAME>__<KEY>`) replaces single settings.
-Secrets (`token`, `password`, ...) come from the environment only, as `TOCSIN_BUS_TOKEN` or from the file that
-`TOCSIN_BUS_TOKEN_FILE` names; for a feed or a bot as `TOCSIN_BOTS__<NAME>__TOKEN` or the same with `_FILE`. What a
-feed or a bot has of its own is read by its module's `Settings` (hub.load), so loading imports those modules.
-Without a file the hub has the settings of the shipped `config.toml`. Depends on hub.instruments, hub.load
-and hub.model.
+`Reading` is one pass: it takes what the environment replaces, refuses secrets that stand in the file, checks each
+section, and lets the modules of feeds and bots check what is their own. It collects problems and raises none.
+Depends on hub.instruments, hub.load and hub.model.
 """
 
-import copy
 import math
-import os
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
 
+from hub.config.lines import Key
+from hub.config.sections import (
+    ROLES,
+    SECTIONS,
+    TABLES,
+    BotSection,
+    BusSection,
+    Config,
+    FeedSection,
+    HubSection,
+    Section,
+)
 from hub.instruments import CATALOGUE, build_catalogue
 from hub.load import (
     FieldProblem,
@@ -35,112 +41,6 @@ from hub.load import (
     unknown,
 )
 from hub.model import Instrument, Nature
-
-BUILT_IN_SOURCE = "built-in settings"
-
-
-class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    pass
-
-
-class HubSection(Section, frozen=True):
-    data: str = "data"  # folder for everything the hub keeps; relative to the configuration file
-    log: Literal["auto", "text", "json"] = "auto"  # auto: text on a terminal, JSON lines elsewhere
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    roles: tuple[str, ...] = ("ingest", "record", "alert", "deliver", "commands", "bots")
-    time_zone: str = "UTC"  # of people who have not said theirs
-
-
-class BusSection(Section, frozen=True):
-    url: str = ""  # empty: an embedded nats-server; else "nats://host:4222,nats://other:4222"
-    token: str = ""  # from TOCSIN_BUS_TOKEN or TOCSIN_BUS_TOKEN_FILE only
-    port: int = 0  # of the embedded server; 0 = any free one
-    max_mb: int = 2048  # of the embedded server's store
-    sync: str = "2m"  # how often the embedded server syncs to disk; "always" survives a power cut
-
-
-class HistorySection(Section, frozen=True):
-    url: str = ""  # empty: SQLite in the data folder
-    ticks_for: int = 0  # days; 0 = for ever
-    synchronous: Literal["normal", "full"] = "normal"
-
-
-class LedgerSection(Section, frozen=True):
-    url: str = ""
-
-
-class CacheSection(Section, frozen=True):
-    url: str = ""
-
-
-class AlertsSection(Section, frozen=True):
-    band_percent: float = 0.05
-    late_after_s: float = 5.0
-    per_person: int = 1000
-    lines_per_minute: int = 60
-
-
-class DeliverySection(Section, frozen=True):
-    group_for_ms: int = 0  # wait so long for more to the same destination before sending
-    give_up_after_hours: float = 24.0
-    allow_private: bool = False  # webhook and push targets on loopback and private addresses
-
-
-class FeedSection(Section, frozen=True):
-    name: str
-    module: str  # a module in plugins/feeds or an entry point of `tocsin.feeds`; the section's name by default
-    enabled: bool = True
-    symbols: dict[str, str] = {}  # instrument id → the vendor's own name
-    mute_after_s: float = 60.0  # connected but silent for so long: restarted
-    fresh_for_s: float = 15.0  # so long after a tick the source still speaks
-    settings: Any = None  # the module's own, as they were written; checked; hub.load.settings_of makes its Settings
-
-
-class BotSection(Section, frozen=True):
-    name: str
-    module: str
-    enabled: bool = True
-    settings: Any = None
-
-
-class Config(Section, frozen=True):
-    hub: HubSection = HubSection()
-    bus: BusSection = BusSection()
-    history: HistorySection = HistorySection()
-    ledger: LedgerSection = LedgerSection()
-    cache: CacheSection = CacheSection()
-    alerts: AlertsSection = AlertsSection()
-    delivery: DeliverySection = DeliverySection()
-    instruments: dict[str, dict[str, Any]] = {}  # changes to, or additions to, the catalogue
-    prefer: dict[str, tuple[str, ...]] = {}  # instrument id → feed names in order of preference; default: file order
-    feeds: tuple[FeedSection, ...] = ()  # in the order of the file
-    bots: tuple[BotSection, ...] = ()
-    folder: Path = Path()  # absolute data folder
-    source: str = BUILT_IN_SOURCE  # the file it was read from, for the log
-
-
-ROLES = HubSection().roles
-Key = tuple[str, ...]
-
-SECTIONS: dict[str, type[Section]] = {
-    "hub": HubSection,
-    "bus": BusSection,
-    "history": HistorySection,
-    "ledger": LedgerSection,
-    "cache": CacheSection,
-    "alerts": AlertsSection,
-    "delivery": DeliverySection,
-}
-TABLES = ("instruments", "prefer", "feeds", "bots")
-
-BUILT_IN: dict[str, Any] = {
-    "feeds": {
-        "swissquote": {"symbols": {"XAU-USD": "XAU/USD", "XAG-USD": "XAG/USD"}},
-        "binance": {"symbols": {"BTC-USDT": "btcusdt", "ETH-USDT": "ethusdt"}},
-    },
-    "bots": {"console": {}, "push": {}},
-}
-"""What the shipped config.toml switches on, for a hub without a file."""
 
 RANGES: dict[Key, tuple[float, float, str]] = {
     ("bus", "port"): (0, 65_535, "0 (any free port) to 65535"),
@@ -177,85 +77,6 @@ class Problem(msgspec.Struct, frozen=True):
     text: str
 
 
-class ConfigProblems(Exception):
-    """All that has to change before the hub can start, in the order of the file."""
-
-    def __init__(self, problems: list[Problem], path: Path | None = None) -> None:
-        self.problems = sorted(problems, key=lambda problem: (problem.line is None, problem.line or 0))
-        self.path = path
-        super().__init__("\n".join(self.where(problem) + problem.text for problem in self.problems))
-
-    def where(self, problem: Problem) -> str:
-        """ "config.toml:12: bus.port: ", as far as it is known."""
-        if problem.key.startswith(PREFIX):
-            return f"environment: {problem.key}: "
-        file = str(self.path or BUILT_IN_SOURCE) + (f":{problem.line}" if problem.line else "")
-        return f"{file}: {problem.key}: " if problem.key else f"{file}: "
-
-
-# ---------------------------------------------------------------------------------------------- reading
-
-
-def load(path: Path | None = None, *, data: Path | None = None, environ: Mapping[str, str] = os.environ) -> Config:
-    """The configuration in `path`, else in ./config.toml, else the built-in one; or ConfigProblems."""
-    found = path or (Path("config.toml") if Path("config.toml").is_file() else None)
-    text, raw = _parsed(found)
-    reading = Reading(raw, lines_of(text), environ)
-    source = str(found.resolve()) if found else BUILT_IN_SOURCE
-    config = reading.config(found.resolve().parent if found else Path.cwd(), data, source)
-    if reading.problems:
-        raise ConfigProblems(reading.problems, found)
-    return config
-
-
-def _parsed(path: Path | None) -> tuple[str, dict[str, Any]]:
-    """Its text and its tables; a file that cannot be read or parsed is one problem."""
-    if path is None:
-        return "", copy.deepcopy(BUILT_IN)
-    try:
-        text = path.read_bytes().decode()
-        return text, tomllib.loads(text)
-    except FileNotFoundError:
-        reason, line = "there is no such file; give the path of a config.toml, or none for the built-in settings", None
-    except UnicodeDecodeError as error:
-        reason, line = f"the file is not UTF-8 text (byte {error.start}); save it as UTF-8", None
-    except OSError as error:
-        reason, line = f"the file cannot be read: {error.strerror}", None
-    except tomllib.TOMLDecodeError as error:
-        at = re.search(r"line (\d+)", str(error))
-        line = int(at[1]) if at else text.count("\n") + 1
-        reason = f"this is not TOML: {error}; texts stand in quotes, lists in [ ], tables under [name]"
-    raise ConfigProblems([Problem(line, "", reason)], path)
-
-
-_PART = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\]|\\.)*"|'[^']*')"""
-_DOTTED = rf"{_PART}(?:\s*\.\s*{_PART})*"
-_HEADER = re.compile(rf"\s*\[\[?\s*({_DOTTED})\s*\]\]?")
-_SETTING = re.compile(rf"\s*({_DOTTED})\s*=")
-
-
-def lines_of(text: str) -> dict[Key, int]:
-    """Where each table and each key of a TOML text stands first (tomllib does not tell)."""
-    found: dict[Key, int] = {}
-    table: Key = ()
-    inside = ""  # the quotes of an open multi-line string
-    for number, line in enumerate(text.splitlines(), 1):
-        if not inside:
-            if header := _HEADER.match(line):
-                table = _parts(header[1])
-                found.setdefault(table, number)
-            elif setting := _SETTING.match(line):
-                found.setdefault((*table, *_parts(setting[1])), number)
-        for quotes in ('"""', "'''"):
-            if inside in ("", quotes) and line.count(quotes) % 2:
-                inside = "" if inside else quotes
-    return found
-
-
-def _parts(dotted: str) -> Key:
-    return tuple(part.strip("\"'") for part in re.findall(_PART, dotted))
-
-
 class Reading:
     """One pass over a configuration: what it says, where it says so, and the problems so far."""
 
@@ -288,7 +109,7 @@ class Reading:
     # the environment
 
     def _refuse_secrets(self) -> None:
-        for key in list(_settings(self.raw)):
+        for key in list(settings_in(self.raw)):
             if SECRET.search(key[-1]):
                 variable = _variable(key)
                 self.refused.add(key)
@@ -297,7 +118,7 @@ class Reading:
                     f"tokens belong in the environment, never in this file: remove the line and set {variable}, "
                     f"or {variable}_FILE to the path of a file that holds it",
                 )
-                _table(self.raw, key[:-1]).pop(key[-1])
+                table_at(self.raw, key[:-1]).pop(key[-1])
 
     def _take(self, environ: Mapping[str, str]) -> None:
         """Puts what the environment says in place, as text."""
@@ -313,7 +134,7 @@ class Reading:
                     self.problems.append(Problem(None, variable, f"{shown(text)} cannot be read: {error}"))
                     continue
             self.variables[key] = variable
-            _table(self.raw, key[:-1])[key[-1]] = text
+            table_at(self.raw, key[:-1])[key[-1]] = text
 
     def _key(self, variable: str) -> Key | None:
         """The setting that a variable names. Other variables that begin with TOCSIN_ are not settings."""
@@ -530,16 +351,16 @@ def _generic_names(kind: type[Section]) -> list[str]:
     return [name for name in kind.__struct_fields__ if name not in ("name", "settings")]
 
 
-def _settings(table: Mapping[str, Any], above: Key = ()) -> Iterator[Key]:
+def settings_in(table: Mapping[str, Any], above: Key = ()) -> Iterator[Key]:
     """Every key that holds a value."""
     for name, value in table.items():
         if isinstance(value, dict):
-            yield from _settings(value, (*above, name))
+            yield from settings_in(value, (*above, name))
         else:
             yield (*above, name)
 
 
-def _table(raw: dict[str, Any], key: Key) -> dict[str, Any]:
+def table_at(raw: dict[str, Any], key: Key) -> dict[str, Any]:
     """The table at `key`, made where there is none. What stands there and is no table is replaced."""
     for part in key:
         if not isinstance(raw.get(part), dict):
@@ -559,30 +380,3 @@ def _is_time_zone(name: str) -> bool:
     except (KeyError, ValueError, OSError):
         return False
     return True
-
-
-# ----------------------------------------------------------------------------------------- for children
-
-
-def dump(config: Config) -> bytes:
-    """The effective configuration as JSON for child processes, without secrets: a child takes those from its
-    own environment."""
-    tree: dict[str, Any] = {name: msgspec.to_builtins(getattr(config, name)) for name in (*SECTIONS, *TABLES)}
-    for table in ("feeds", "bots"):
-        tree[table] = {one.pop("name"): {**(one.pop("settings") or {}), **one} for one in tree[table]}
-    for key in list(_settings(tree)):
-        if SECRET.search(key[-1]):
-            _table(tree, key[:-1]).pop(key[-1])
-    return msgspec.json.encode({"folder": str(config.folder), "source": config.source, "config": tree})
-
-
-def parse_dump(raw: bytes, environ: Mapping[str, str] = os.environ) -> Config:
-    """What `dump` wrote, checked again, with the secrets of this process's environment."""
-    content = msgspec.json.decode(raw, type=dict[str, Any])
-    secrets = {name: text for name, text in environ.items() if SECRET.search(name.lower().removesuffix("_file"))}
-    reading = Reading(content["config"], {}, secrets)
-    folder = Path(content["folder"])
-    config = reading.config(folder, folder, content["source"])
-    if reading.problems:
-        raise ConfigProblems(reading.problems)
-    return config
