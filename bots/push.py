@@ -10,6 +10,8 @@ log line or error here holds one, only its scheme. Depends on hub.outgoing, aioh
 """
 
 import asyncio
+import ipaddress
+import logging
 import re
 import socket
 import sys
@@ -26,7 +28,7 @@ from urllib.parse import parse_qsl, urlsplit
 import aiohttp
 import msgspec
 
-from hub.model import Message
+from hub.model import Destination, Message
 from hub.outgoing import private
 from hub.plugin import GiveUp, Hub, TryLater
 
@@ -78,6 +80,15 @@ class Push:
             return await post(message, self._settings.allow_private, self._send_s)
         return await self._push(message)
 
+    async def check(self, destination: Destination) -> None:
+        """Whether it would be sent to, as far as the URL alone tells: what a name resolves to is seen at each send."""
+        url = destination.address
+        if destination.platform == "push":
+            check(url, self._settings.schemes)
+            await asyncio.get_running_loop().run_in_executor(self._threads, understood, url)
+        if not self._settings.allow_private and says_private(url):
+            raise GiveUp(f"{destination.platform}: {PRIVATE}")
+
     async def _push(self, message: Message) -> str:
         """A thread that is still busy with a service that hangs keeps its place: the others wait, then try later."""
         check(message.address, self._settings.schemes)
@@ -105,6 +116,7 @@ class Push:
 
 
 def open_bot(settings: Settings) -> Push:
+    logging.getLogger("apprise").propagate = False  # its lines name topics and tokens; `failure` keeps what they tell
     return Push(settings)
 
 
@@ -128,15 +140,8 @@ def check(url: str, more_schemes: tuple[str, ...] = ()) -> None:
 
 def notify(message: Message, allow_private: bool) -> str:
     """One blocking send through apprise, in a thread of its own."""
-    try:
-        import apprise
-    except ImportError as error:
-        raise TryLater(f'the library {error.name} is not installed: pip install "tocsin[push]"') from error
     scheme = scheme_of(message.address)
-    asset = apprise.AppriseAsset(app_id="Tocsin", app_desc="Tocsin", async_mode=False, http_redirects=False)
-    service = apprise.Apprise(asset=asset)
-    if not service.add(message.address):
-        raise GiveUp(f"{scheme}: apprise does not understand this URL")
+    service = understood(message.address)
     with guarded(allow_private) as refused:
         result = service.notify(title=message.title, body=message.text or message.title, body_format="text")
     if result:
@@ -144,6 +149,36 @@ def notify(message: Message, allow_private: bool) -> str:
     if refused:
         raise GiveUp(f"{scheme}: {PRIVATE}")
     raise failure(scheme, [entry.message for one in result for attempt in one.attempts for entry in attempt.logs])
+
+
+def understood(url: str) -> Any:
+    """apprise with that URL in it; GiveUp where it makes nothing of it. The first call imports apprise."""
+    try:
+        import apprise
+    except ImportError as error:
+        raise TryLater(f'the library {error.name} is not installed: pip install "tocsin[push]"') from error
+    asset = apprise.AppriseAsset(app_id="Tocsin", app_desc="Tocsin", async_mode=False, http_redirects=False)
+    service = apprise.Apprise(asset=asset)
+    if not service.add(url):
+        raise GiveUp(f"{scheme_of(url)}: apprise does not understand this URL")
+    return service
+
+
+def says_private(url: str) -> bool:
+    """Whether the URL itself names this machine or a private address."""
+    try:
+        host = (urlsplit(url).hostname or "").rstrip(".")
+    except ValueError:
+        return False
+    return host == "localhost" or host.endswith(".localhost") or (is_ip(host) and private(host))
+
+
+def is_ip(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True
 
 
 def failure(scheme: str, told: list[str]) -> TryLater | GiveUp:

@@ -1,9 +1,10 @@
 """One bot in a process of its own: messages from the bus to the platform, receipts back.
 
-Serves `send.<platform>` in a queue group for each platform of the bot's module and runs the bot's listening side
-beside it. Remembers the newest notifications it has sent with their receipts and sends none of them twice, also when
-the asker gave up waiting and asks again while the first try is still under way: messages of one address go one after
-the other. The memory is this process's own: it does not outlive it. Depends on hub.bus, hub.load and hub.plugin.
+Serves `send.<platform>` and `check.<platform>` in a queue group for each platform of the bot's module and runs the
+bot's listening side beside it. Remembers the newest notifications it has sent with their receipts and sends none of
+them twice, also when the asker gave up waiting and asks again while the first try is still under way: messages of one
+address go one after the other. The memory is this process's own: it does not outlive it. Depends on hub.bus, hub.load
+and hub.plugin.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ from hub import load, outgoing
 from hub.bus import Bus
 from hub.config import BotSection, Config
 from hub.logs import Repeats
-from hub.model import Line, Message, Receipt, Reply
+from hub.model import Checked, Destination, Line, Message, Receipt, Reply
 from hub.plugin import Bot, GiveUp, TryLater
 from hub.retry import backoff
 
@@ -126,6 +127,7 @@ async def main(name: str, config: Config, bus_url: str, bus_token: str, stop: as
         async with AsyncExitStack() as stack:
             for platform in module.PLATFORMS:
                 await stack.enter_async_context(bus.serve(names.send(platform), _answering(sender), queue="bots"))
+                await stack.enter_async_context(bus.serve(names.check(platform), _checking(bot), queue="bots"))
             await stack.enter_async_context(bus.serve(names.STATUS, _telling(name, module.PLATFORMS, sender)))
             log.info("bot serves", bot=name, platforms=list(module.PLATFORMS))
             return await _until(stop, bot, BusHub(bus), name)
@@ -154,6 +156,29 @@ def _answering(sender: Sender) -> names.Handler:
             log.warning("a malformed message was refused", reason=str(error))
             return encoder.encode(Receipt(outcome="never", text=f"no message: {error}"))
         return encoder.encode(await sender.send(message))
+
+    return answer
+
+
+def _checking(bot: Bot) -> names.Handler:
+    """What the bot says of an address. A bot without `check` refuses none."""
+    check = getattr(bot, "check", None)
+
+    async def answer(payload: bytes) -> bytes:
+        try:
+            destination = msgspec.json.decode(payload, type=Destination)
+            if check is not None:
+                await check(destination)
+        except msgspec.MsgspecError as error:
+            return msgspec.json.encode(Checked(refused=f"no destination: {error}"))
+        except GiveUp as error:
+            return msgspec.json.encode(Checked(refused=error.reason))
+        except TryLater as error:
+            return msgspec.json.encode(Checked(unsure=error.reason))
+        except Exception as error:
+            log.exception("a bug in the bot", platform=destination.platform)
+            return msgspec.json.encode(Checked(unsure=f"a bug in the bot ({type(error).__name__})"))
+        return msgspec.json.encode(Checked())
 
     return answer
 

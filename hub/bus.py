@@ -12,6 +12,7 @@
 | `engine.alerts` | request | changes of alerts → the engine, the only writer of live alert state |
 | `outbox` | core | nudge: rows were committed for these destinations |
 | `send.<platform>` | request, queue | Message → Receipt, answered by the bot |
+| `check.<platform>` | request, queue | Destination → Checked: whether the bot would send there; nothing is sent |
 | `console.<name>` | core | what the console bot passes on to open chats of that person |
 | `status` | request, scattered | every service of every process answers with what it says of itself |
 | `ingest.control` | request | start and stop of feeds |
@@ -64,6 +65,10 @@ def command(name: str) -> str:
 
 def send(platform: str) -> str:
     return f"send.{token(platform)}"
+
+
+def check(platform: str) -> str:
+    return f"check.{token(platform)}"
 
 
 def console(name: str) -> str:

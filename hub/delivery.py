@@ -184,6 +184,7 @@ class Delivery:
         def look(connection: sa.Connection) -> frozenset[int]:
             if connection.dialect.name == "sqlite":
                 outbox.free_all(connection, self.worker)
+            outbox.give_up_removed(connection, self._clock())
             return outbox.backlog(connection, self.worker, self._clock())
 
         behind = await self._write_patiently(look)

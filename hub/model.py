@@ -308,6 +308,13 @@ class Receipt(Noun, frozen=True, kw_only=True):
     retry_after_s: float | None = None
 
 
+class Checked(Noun, frozen=True, kw_only=True):
+    """A bot's answer to whether it would send to an address. Empty where nothing speaks against it."""
+
+    refused: str = ""  # why it never will
+    unsure: str = ""  # why it cannot tell now
+
+
 # ---------------------------------------------------------------------------------------- conversations
 
 

@@ -12,7 +12,7 @@ A **bot** is a module in `bots/` (or entry point `tocsin.bots`) with `Settings`,
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -106,6 +106,30 @@ class AlertView(msgspec.Struct, frozen=True, kw_only=True):
     history: tuple[str, ...] = ()  # its life so far, in plain words, the newest first
 
 
+class DestinationView(msgspec.Struct, frozen=True, kw_only=True):
+    """A destination with what `push` tells about it."""
+
+    destination: Destination
+    last: str = ""  # what became of its newest notification, in plain words
+    waiting: int = 0  # notifications that are not sent yet
+
+
+class Added(msgspec.Struct, frozen=True, kw_only=True):
+    destination: Destination
+    existed: bool
+    bot: bool  # whether the bot that sends there answers
+    unsure: str = ""  # why the bot cannot tell whether it would send there
+
+
+class Tried(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a test notification. `text` is the receipt, or why it waits or was given up."""
+
+    destination: Destination
+    outcome: Literal["sent", "waits", "given up", "open"]  # open: nobody has tried it yet
+    text: str = ""
+    again_at: int | None = None  # wall time of the next try, where it waits
+
+
 class Context(Protocol):
     """What a command may use. All of it is checked against `request.user`'s rights."""
 
@@ -127,6 +151,24 @@ class Context(Protocol):
 
     async def delete(self, request: Request, alert_id: int, *, undo: bool = False) -> Alert: ...
     async def destinations(self, request: Request) -> Sequence[Destination]: ...
+    async def destination_views(self, request: Request) -> Sequence[DestinationView]: ...
+    async def add_destination(self, request: Request, url: str) -> Added:
+        """A webhook or an apprise URL, added unless it is there; BadRequest for what can never be sent to. What is
+        shown of it is its label: the URL is a secret."""
+        ...
+
+    async def switch_destination(self, request: Request, destination_id: int, *, on: bool) -> DestinationView:
+        """Off keeps what waits for it; on sends that too."""
+        ...
+
+    async def remove_destination(self, request: Request, destination_id: int) -> tuple[Destination, int]:
+        """For good, with its address; how many notifications that waited for it were given up."""
+        ...
+
+    async def test_destination(self, request: Request, destination_id: int) -> Tried:
+        """Sends a real notification there, and waits some seconds for what becomes of it."""
+        ...
+
     async def status(self) -> Mapping[str, Any]:
         """What each service says of itself, by service name. See hub.commands."""
         ...
@@ -160,7 +202,10 @@ class Hub(Protocol):
 
 class Bot(Protocol):
     """`send` returns the platform's own id of what it sent, or raises TryLater or GiveUp; anything else it
-    raises counts as TryLater and is logged as a bug. `run` is the listening side; it returns at the end only."""
+    raises counts as TryLater and is logged as a bug. `run` is the listening side; it returns at the end only.
+
+    A bot may also have `async def check(self, destination)`: GiveUp where it would never send to that address,
+    TryLater where it cannot tell now. It sends nothing."""
 
     async def run(self, hub: Hub) -> None: ...
     async def send(self, message: Message) -> str: ...
@@ -174,6 +219,7 @@ class BotModule(Protocol):
 
 
 __all__ = [
+    "Added",
     "AlertView",
     "Armed",
     "BadRequest",
@@ -182,6 +228,7 @@ __all__ = [
     "Catalogue",
     "Command",
     "Context",
+    "DestinationView",
     "Emit",
     "Feed",
     "GiveUp",
@@ -195,6 +242,7 @@ __all__ = [
     "Reply",
     "Request",
     "Tick",
+    "Tried",
     "TryLater",
     "User",
 ]

@@ -140,10 +140,18 @@ def _session(chat: Chat, history: Path) -> PromptSession[str]:
         prices = price_line(chat.shown(), chat.now(), width)
         return [*away, *prices, ("", "\n"), ("class:prompt", "tocsin> ")]
 
+    class WithoutAddresses(FileHistory):
+        """An address may hold a token (`push add tgram://…`): its line is remembered until the chat ends, and no
+        file keeps it."""
+
+        def store_string(self, string: str) -> None:
+            if "://" not in string:
+                super().store_string(string)
+
     lines: History = InMemoryHistory()
     with suppress(OSError):
         history.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lines = FileHistory(str(history))
+        lines = WithoutAddresses(str(history))
     style = Style.from_dict(
         {
             "name": "bold",

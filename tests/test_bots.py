@@ -20,7 +20,7 @@ from hub import bothost, bus, outgoing
 from hub.bothost import Sender
 from hub.bus import Bus
 from hub.config import BotSection, Config, DeliverySection
-from hub.model import Destination, Line, Message, Notification, Receipt, Reply
+from hub.model import Checked, Destination, Line, Message, Notification, Receipt, Reply
 from hub.plugin import GiveUp, Hub, TryLater
 from hub.testing import check_bot
 
@@ -462,6 +462,49 @@ async def test_a_hosted_bot_serves_until_it_is_stopped(
     assert json.loads(status)["service"] == "bot.push" and json.loads(status)["sent"] == 2
     stop.set()
     assert await asyncio.wait_for(host, 10) == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (GiveUp("no such scheme"), Checked(refused="no such scheme")),
+        (TryLater("no library"), Checked(unsure="no library")),
+        (KeyError("s3cret"), Checked(unsure="a bug in the bot (KeyError)")),
+    ],
+)
+async def test_what_a_bot_says_of_an_address_is_passed_on(error: Exception, said: Checked) -> None:
+    """Its reasons as they are, its bug as one; a bot that cannot tell refuses nothing."""
+
+    class Choosy(Scripted):
+        async def check(self, destination: Destination) -> None:
+            raise error
+
+    place = msgspec.json.encode(Destination(id=0, owner_id=1, platform="push", address="a", label="phone"))
+    with structlog.testing.capture_logs() as logs:
+        answer = bothost._checking(Choosy())
+        assert msgspec.json.decode(await answer(place) or b"", type=Checked) == said
+        assert "no destination" in msgspec.json.decode(await answer(b"{}") or b"", type=Checked).refused
+    assert [line["event"] for line in logs] == ["a bug in the bot"] * isinstance(error, KeyError)
+    assert msgspec.json.decode(await bothost._checking(Scripted())(place) or b"", type=Checked) == Checked()
+
+
+@pytest.mark.parametrize(
+    ("url", "private"),
+    [
+        ("http://127.0.0.1:8080/x", True),
+        ("http://[::ffff:10.0.0.1]/x", True),
+        ("http://[fe80::1%25eth0]/x", True),
+        ("https://LOCALHOST./x", True),
+        ("json://user:pass@192.168.1.5/x", True),
+        ("https://hooks.example.org/127.0.0.1", False),
+        ("https://8.8.8.8/x", False),
+        ("tgram://123456789:secret/1", False),
+        ("http://[broken/x", False),
+    ],
+)
+def test_a_url_that_names_this_machine_is_known_before_it_is_called(url: str, private: bool) -> None:
+    """Addresses and localhost; what a name leads to is seen when it is sent to."""
+    assert push.says_private(url) is private
 
 
 async def test_wrong_settings_end_the_host_with_a_sentence(nats_server: "NatsServer") -> None:

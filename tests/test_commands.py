@@ -1,7 +1,7 @@
 """A line of text to its reply: routing, rights, limits, isolation, and every command on a real bus and ledger."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,15 +10,18 @@ from typing import Any, cast
 import msgspec
 import pytest
 import sqlalchemy as sa
+import structlog.testing
+from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hub import bothost, load
 from hub import bus as subjects
 from hub import commands as module_under_test
-from hub import load
 from hub.bus import Bus, connect
 from hub.commands import Commands, Routed, may, route
-from hub.config import AlertsSection, Config
+from hub.config import AlertsSection, BotSection, Config, DeliverySection
+from hub.delivery import Delivery, now_us
 from hub.instruments import build_catalogue
 from hub.ledger import Ledger, open_ledger, tables
 from hub.ledger import alerts_view as view
@@ -31,6 +34,7 @@ from hub.model import (
     Line,
     Nature,
     Quote,
+    Receipt,
     Reply,
     Request,
     Role,
@@ -43,6 +47,10 @@ from hub.rules.language import canonical, parse
 from hub.testing import check_command
 from plugins.commands.price import reasons
 from plugins.commands.why import evidence as rang_last
+from tests.waiting import until_true
+
+# apprise's mail module imports one that Python 3.13 no longer has
+pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
 
 NOW = 1_800_000_000 * SECOND_US  # 2027-01-15 08:00:00 UTC
 SERVED = ("XAU-USD", "XAG-USD", "BTC-USDT")
@@ -161,7 +169,12 @@ class Room:
 
 @asynccontextmanager
 async def room(
-    server: Any, folder: Path, *more: Any, engine: bool = True, alerts: AlertsSection | None = None
+    server: Any,
+    folder: Path,
+    *more: Any,
+    engine: bool = True,
+    alerts: AlertsSection | None = None,
+    clock: Callable[[], int] = lambda: NOW,
 ) -> AsyncIterator[Room]:
     config = Config(folder=folder, alerts=alerts or AlertsSection())
     catalogue = build_catalogue({}, SERVED)
@@ -178,7 +191,7 @@ async def room(
             config=config,
             modules=[*load.commands(), *(cast(Command, each) for each in more)],
             counters=FakeCounters(),
-            clock=lambda: NOW,
+            clock=clock,
         )
         async with commands.serving():
             if engine:
@@ -483,6 +496,291 @@ async def test_without_an_engine_nothing_is_changed_and_that_is_said(nats_server
         assert not reply.ok
         assert "nothing was changed" in reply.lines[0]
         assert (await here.say("gold")).ok
+
+
+# ----------------------------------------------------------------------------------------- destinations
+
+
+class Listener:
+    """A web server on this machine: what was posted to it, and the status that it answers."""
+
+    def __init__(self) -> None:
+        self.bodies: list[dict[str, Any]] = []
+        self.status = 200
+        self.port = 0
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.bodies.append(await request.json())
+        return web.Response(status=self.status)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/s3cret-path"
+
+
+@asynccontextmanager
+async def listening() -> AsyncIterator[Listener]:
+    made = Listener()
+    app = web.Application()
+    app.router.add_post("/{path:.*}", made.answer)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    made.port = runner.addresses[0][1]
+    try:
+        yield made
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def push_bot(server: Any, *, allow_private: bool = True) -> AsyncIterator[None]:
+    """bots/push.py as a hub hosts it; it serves when this is entered."""
+    config = Config(
+        bots=(BotSection(name="push", module="push"),), delivery=DeliverySection(allow_private=allow_private)
+    )
+    stop = asyncio.Event()
+    host = asyncio.create_task(bothost.main("push", config, server.url, server.token, stop))
+    try:
+        async with connect(server.url, server.token, "waiting") as bus:
+
+            async def told() -> list[bytes]:
+                return await bus.scatter(subjects.STATUS, b"", 0.05)
+
+            await until_true(told, 10)
+        yield
+    finally:
+        stop.set()
+        await host
+
+
+@asynccontextmanager
+async def reached(server: Any, folder: Path) -> AsyncIterator[Room]:
+    """A room by the wall's clock with the real delivery."""
+    async with room(server, folder, clock=now_us) as here:
+        delivery = Delivery(here.bus, here.commands.ledger, here.commands.catalogue, DeliverySection(), "w")
+        running = asyncio.create_task(delivery.run())
+        try:
+            yield here
+        finally:
+            running.cancel()
+            with suppress(asyncio.CancelledError):
+                await running
+
+
+async def states(here: Room) -> list[tuple[str, str]]:
+    """State and reason of every notification, the oldest first."""
+    n = tables.notifications.c
+    query = sa.select(n.state, n.reason).order_by(n.id)
+    return [(row[0], row[1]) for row in await here.commands.ledger.read(lambda c: c.execute(query).all())]
+
+
+def spoken(reply: Reply) -> str:
+    return "\n".join([reply.title, *reply.lines, *(cell for row in reply.table for cell in row), str(reply.facts)])
+
+
+async def test_a_webhook_and_an_apprise_url_are_added_tried_and_listed(nats_server: Any, tmp_path: Path) -> None:
+    """The test arrives at the server once; no reply and no log line holds the address, and all of them are private."""
+    replies = []
+    with structlog.testing.capture_logs() as logs:
+        async with listening() as server, push_bot(nats_server), reached(nats_server, tmp_path / "hub") as here:
+            replies.append(await here.say(f"push add {server.url}"))
+            replies.append(await here.say(f"push add json://127.0.0.1:{server.port}/s3cret-path"))
+            assert [(reply.facts["id"], reply.facts["bot"]) for reply in replies] == [(2, True), (3, True)]
+            replies.append(await here.say("push test 2"))
+            assert (replies[2].facts["outcome"], replies[2].facts["text"]) == ("sent", "webhook: 200")
+            replies.append(await here.say("push test 3"))
+            assert (replies[3].facts["outcome"], replies[3].facts["text"]) == ("sent", "json: accepted")
+            assert [body["title"] for body in server.bodies] == ["Tocsin test", "Tocsin test"]
+            assert "A test that operator asked for at" in server.bodies[0]["text"]
+            replies.append(await here.say("push"))
+            assert [row[:4] for row in replies[4].table[1:]] == [
+                ("1", "console", "console", "on"),
+                ("2", "webhook", "webhook 127.0.0.1", "on"),
+                ("3", "apprise", "push json 127…", "on"),
+            ]
+            assert [row[4].split()[0] for row in replies[4].table[1:]] == ["nothing", "sent", "sent"]
+            assert replies[4].facts["bots_missing"] == ["console"]
+    assert all(reply.ok and reply.private for reply in replies)
+    assert "s3cret" not in "".join(map(spoken, replies)) + str(logs)
+
+
+async def test_adding_again_changes_nothing(nats_server: Any, tmp_path: Path) -> None:
+    """The same number, and said; a person's limit is said too."""
+    async with push_bot(nats_server), reached(nats_server, tmp_path / "hub") as here:
+        first = await here.say("push add https://hooks.example.org/a")
+        again = await here.say("push add https://hooks.example.org/a")
+        assert (again.facts["id"], again.facts["existed"], first.facts["existed"]) == (first.facts["id"], True, False)
+        assert "already" in again.title
+        for number in range(18):
+            assert (await here.say(f"push add https://hooks.example.org/{number}")).ok
+        full = await here.say("push add https://hooks.example.org/b")
+        assert not full.ok
+        assert "20 destinations" in full.lines[0]
+
+
+async def test_a_private_address_is_refused_at_once_where_it_is_not_allowed(nats_server: Any, tmp_path: Path) -> None:
+    """With the setting that permits it; a public one is added, and nothing is called for that."""
+    private = (
+        "http://127.0.0.1:9/x",
+        "http://localhost/x",
+        "https://10.0.0.7/x",
+        "http://[::1]:8/x",
+        "json://192.168.1.5/x",
+    )
+    async with push_bot(nats_server, allow_private=False), reached(nats_server, tmp_path / "hub") as here:
+        for url in private:
+            reply = await here.say(f"push add {url}")
+            assert not reply.ok
+            assert "allow_private under [delivery]" in reply.lines[0], url
+        assert len((await here.say("push")).table) == 2
+        assert (await here.say("push add https://hooks.example.org/a")).ok
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "add",
+        "add s3cret",
+        "add https://",
+        "add https://host:99999/s3cret",
+        "add https://a b",
+        "add file:///etc/s3cret",
+        "add syslog://s3cret",
+        "add tgram://s3cret",
+        "add json://hooks.example.org/?attach=/s3cret",
+        "test",
+        "test x",
+        "test 99",
+        "off 99",
+        "remove 99",
+        "remove 1",
+        "list 1",
+        "https://hooks.example.org/s3cret",
+    ],
+)
+async def test_what_push_cannot_do_is_explained(words: str, nats_server: Any, tmp_path: Path) -> None:
+    """What is no address, a scheme that touches this machine, a number that is not there; without the secret."""
+    async with push_bot(nats_server), reached(nats_server, tmp_path / "hub") as here:
+        reply = await here.say(f"push {words}")
+        assert not reply.ok
+        assert reply.lines
+        assert "s3cret" not in spoken(reply)
+        assert "logged" not in spoken(reply)
+        assert len((await here.say("push")).table) == 2
+        assert await states(here) == []
+
+
+async def test_a_service_that_refuses_and_one_that_is_away_are_told_apart(nats_server: Any, tmp_path: Path) -> None:
+    """404 is the end, 503 waits with its time; and what waits is behind what waits longer."""
+    async with listening() as server, push_bot(nats_server), reached(nats_server, tmp_path / "hub") as here:
+        await here.say(f"push add {server.url}")
+        server.status = 404
+        refused = await here.say("push test 2")
+        assert (refused.ok, refused.facts["outcome"]) == (False, "given up")
+        assert "the server answered 404" in refused.lines[0]
+        server.status = 503
+        waits = await here.say("push test 2")
+        assert (waits.ok, waits.facts["outcome"], waits.facts["text"]) == (
+            False,
+            "waits",
+            "webhook: the server answered 503",
+        )
+        assert "The next try is at" in waits.lines[1]
+        assert "(1 waiting)" in (await here.say("push")).table[2][4]
+
+
+async def test_without_its_bot_a_destination_is_added_and_waits(nats_server: Any, tmp_path: Path) -> None:
+    """The reply, the list and the test say that no bot sends there."""
+    async with reached(nats_server, tmp_path / "hub") as here:
+        reply = await here.say("push add https://hooks.example.org/a")
+        assert reply.ok
+        assert (reply.facts["id"], reply.facts["bot"]) == (2, False)
+        assert "not running" in reply.lines[0]
+        assert "The webhook bot is not running" in " ".join((await here.say("push")).lines)
+        assert "the webhook bot is not running" in " ".join((await here.say("push test 2")).lines)
+
+
+async def test_off_keeps_silent_and_on_sends_what_waited(nats_server: Any, tmp_path: Path) -> None:
+    """A destination that is off takes no test; what waited when it was switched off goes out when it is on again."""
+    async with listening() as server, push_bot(nats_server), reached(nats_server, tmp_path / "hub") as here:
+        await here.say(f"push add {server.url}")
+        server.status = 503
+        await here.say("push test 2")
+        off = await here.say("push off 2")
+        assert off.facts["disabled"] == "switched off by its owner"
+        assert "on again: 1 notification." in " ".join(off.lines)
+        assert not (await here.say("push test 2")).ok
+        assert "push on 2" in " ".join((await here.say(f"push add {server.url}")).lines)
+        server.status = 200
+        assert (await here.say("push on 2")).facts["disabled"] == ""
+
+        async def sent() -> bool:
+            return await states(here) == [("sent", "webhook: the server answered 503")]
+
+        await until_true(sent, 8)
+        assert (await here.say("push off 1")).facts["platform"] == "console"
+        assert "It goes to: webhook 127.0.0.1." in (await here.say("gold > 2500")).lines
+
+
+async def test_removing_gives_up_what_waits_and_forgets_the_address(nats_server: Any, tmp_path: Path) -> None:
+    """With the reason; the number is not used again, and adding the same address makes a new destination."""
+    async with listening() as server, push_bot(nats_server), reached(nats_server, tmp_path / "hub") as here:
+        await here.say(f"push add {server.url}")
+        server.status = 503
+        await here.say("push test 2")
+        gone = await here.say("push remove 2")
+        assert (gone.ok, gone.facts["given_up"]) == (True, 1)
+        assert await states(here) == [("dead", "removed by its owner")]
+        assert len((await here.say("push")).table) == 2
+        for words in ("test 2", "on 2", "remove 2"):
+            assert "no destination 2" in (await here.say(f"push {words}")).lines[0]
+        addresses = await here.commands.ledger.read(
+            lambda c: list(c.scalars(sa.select(tables.destinations.c.address).order_by(tables.destinations.c.id)))
+        )
+        assert addresses == ["operator", "removed:2"]
+        server.status = 200
+        assert (await here.say(f"push add {server.url}")).facts["id"] == 3
+        assert (await here.say("push test 3")).ok
+
+
+async def test_a_removal_waits_for_what_is_on_its_way(nats_server: Any, tmp_path: Path) -> None:
+    """A message that arrives is not called given up."""
+    began, go_on = asyncio.Event(), asyncio.Event()
+
+    async def send(_: bytes) -> bytes:
+        began.set()
+        await go_on.wait()
+        return msgspec.json.encode(Receipt(outcome="sent", text="it arrived"))
+
+    async with reached(nats_server, tmp_path / "hub") as here, here.bus.serve(subjects.send("webhook"), send):
+        await here.say("push add https://hooks.example.org/a")
+        testing = asyncio.create_task(here.say("push test 2"))
+        await asyncio.wait_for(began.wait(), 5)
+        removing = asyncio.create_task(here.say("push remove 2"))
+
+        async def forgotten() -> bool:
+            return len((await here.say("push")).table) == 2
+
+        await until_true(forgotten, 5)
+        assert not removing.done()
+        go_on.set()
+        assert ((await removing).facts["given_up"], (await testing).facts["outcome"]) == (0, "sent")
+        assert await states(here) == [("sent", "")]
+
+
+async def test_nobody_touches_another_person_s_destinations(nats_server: Any, tmp_path: Path) -> None:
+    """Neither seen, nor tried, nor switched, nor removed; the same address may be both persons' own."""
+    async with push_bot(nats_server), reached(nats_server, tmp_path / "hub") as here:
+        mine = (await here.say("push add https://hooks.example.org/a")).facts["id"]
+        for word in ("test", "off", "on", "remove"):
+            assert not (await here.say(f"push {word} {mine}", STRANGER)).ok
+        assert (await here.say("push", STRANGER)).table == ()
+        theirs = await here.say("push add https://hooks.example.org/a", STRANGER)
+        assert theirs.facts["existed"] is False
+        assert theirs.facts["id"] != mine
+        assert [row[3] for row in (await here.say("push")).table[1:]] == ["on", "on"]
+        assert await states(here) == []
 
 
 # --------------------------------------------------------------------------------------------- edges

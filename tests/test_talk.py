@@ -319,9 +319,13 @@ async def test_a_conversation_on_a_terminal(nats_server: Any, tmp_path: Path) ->
             await until(screen.has("\a"), "the bell")
             keys.send_text(" there\r")
             await until(screen.has("you said hello there"), "the reply")
+            keys.send_text("push add tgram://s3cret/1\r")
+            await until(screen.has("you said push add"), "the reply to an address")
             keys.send_text("\x04")
             assert await asyncio.wait_for(talking, WAIT_S) == 0
     assert "hello there" in [line.text for line in hub.lines]
+    kept = (config.folder / "chat" / "operator.history").read_text()
+    assert "hello there" in kept and "s3cret" not in kept
     assert Seen(config.folder / "chat" / "operator.seen").newest == 4
 
 

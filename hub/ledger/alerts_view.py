@@ -96,10 +96,11 @@ def deliveries_of(connection: sa.Connection, alert_id: int, zone: str, now: int)
         .order_by(notifications.c.id.desc())
         .limit(LINES)
     )
-    return tuple(f"{row.label}: {_became(row, zone, now)}" for row in rows)
+    return tuple(f"{row.label}: {became(row, zone, now)}" for row in rows)
 
 
-def _became(row: Any, zone: str, now: int) -> str:
+def became(row: Any, zone: str, now: int) -> str:
+    """What became of a notification, in plain words."""
     tries = f", {row.attempts} attempt{'s' if row.attempts != 1 else ''}" if row.attempts else ""
     why = f": {row.reason}" if row.reason else ""
     if row.state == "sent":

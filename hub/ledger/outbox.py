@@ -5,7 +5,7 @@ lease has run out is anybody's. A mark applies only where the claim is still thi
 and wakes up changes nothing; each mark returns how many rows it changed.
 
 Order holds per destination: a row is not claimed while an older one of its destination waits for its time or
-lies with another worker. Times are wall time. Depends on hub.ledger.tables and hub.model.
+lies with another worker. Times are wall time. Depends on hub.ledger.people, hub.ledger.tables and hub.model.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -14,6 +14,7 @@ from typing import Any, cast
 import msgspec
 import sqlalchemy as sa
 
+from hub.ledger.people import REMOVED
 from hub.ledger.tables import alerts, destinations, notifications, triggers
 from hub.model import Destination, Instrument, Nature, Notification, Trigger
 
@@ -168,6 +169,35 @@ def postpone(connection: sa.Connection, ids: Sequence[int], worker: str, due_at:
     return _settle(connection, ids, worker, due_at=due_at, reason=reason)
 
 
+def give_up_removed(connection: sa.Connection, now: int, *, claimed: bool = False) -> int:
+    """Gives up what waits for destinations that were removed; with `claimed` also what a worker holds, which may be
+    on its way at this moment."""
+    gone = sa.select(destinations.c.id).where(destinations.c.disabled == REMOVED)
+    row = notifications
+    query = row.update().where(_is_due(row), row.c.destination_id.in_(gone))
+    if not claimed:
+        query = query.where(row.c.claimed_until < now)
+    return connection.execute(
+        query.values(state="dead", reason=REMOVED, settled_at=now, claimed_by="", claimed_until=0)
+    ).rowcount
+
+
+def add_test(connection: sa.Connection, destination_id: int, title: str, text: str, now: int) -> int:
+    """A notification that is of no alert; its number."""
+    row = {
+        "key": f"test:{destination_id}:{now}",
+        "destination_id": destination_id,
+        "title": title,
+        "text": text,
+        "state": "due",
+        "due_at": now,
+        "created_at": now,
+    }
+    key = connection.execute(notifications.insert().values(**row)).inserted_primary_key
+    assert key is not None
+    return int(key[0])
+
+
 def disable(connection: sa.Connection, destination_id: int, why: str) -> int:
     """Nothing is claimed for the destination from now on; what waits for it stays where it is."""
     return connection.execute(
@@ -193,6 +223,33 @@ def waiting(connection: sa.Connection) -> dict[str, int | None]:
     counts: dict[str, int] = {row[0]: row[1] for row in rows}
     oldest = connection.scalar(sa.select(sa.func.min(notifications.c.due_at)).where(_is_due(notifications)))
     return {**{name: counts.get(name, 0) for name in ("due", "sent", "dead")}, "oldest_due_at": oldest}
+
+
+def state_of(connection: sa.Connection, notification_id: int) -> sa.Row[Any]:
+    """The whole row of a notification."""
+    return connection.execute(sa.select(notifications).where(notifications.c.id == notification_id)).one()
+
+
+def head_of(connection: sa.Connection, destination_id: int) -> sa.Row[Any] | None:
+    """As `state_of`, of the oldest notification that waits for a destination: the younger ones wait behind it."""
+    row = notifications
+    first = sa.select(sa.func.min(row.c.id)).where(_is_due(row), row.c.destination_id == destination_id)
+    number = connection.scalar(first)
+    return None if number is None else state_of(connection, number)
+
+
+def news_of(connection: sa.Connection, destination_ids: Collection[int]) -> dict[int, tuple[sa.Row[Any], int]]:
+    """By destination: its newest notification, and how many wait. Those that never had one are not in it."""
+    row = notifications
+    waiting = sa.func.sum(sa.case((_is_due(row), 1), else_=0)).label("waiting")
+    of_each = (
+        sa.select(row.c.destination_id, sa.func.max(row.c.id).label("newest"), waiting)
+        .where(row.c.destination_id.in_(destination_ids))
+        .group_by(row.c.destination_id)
+        .subquery()
+    )
+    rows = connection.execute(sa.select(row, of_each.c.waiting).join(of_each, of_each.c.newest == row.c.id))
+    return {found.destination_id: (found, int(found.waiting)) for found in rows}
 
 
 def _is_due(rows: Any) -> sa.ColumnElement[bool]:

@@ -18,6 +18,9 @@ OPERATOR = "operator"
 SHOWN_HOST = 3
 LONGEST_ID = 255
 LONGEST_NAME = 64
+OFF = "switched off by its owner"
+REMOVED = "removed by its owner"
+"""Why a destination is disabled. A removed one stays as a row without its address: what was sent there names it."""
 
 
 def user_of(
@@ -72,10 +75,31 @@ def has_operator(connection: sa.Connection) -> bool:
 
 def destinations_of(connection: sa.Connection, owner_id: int) -> list[Destination]:
     """All of an owner's destinations, also those that are switched off, the oldest first."""
-    rows = connection.execute(
-        sa.select(destinations).where(destinations.c.owner_id == owner_id).order_by(destinations.c.id)
-    )
+    rows = connection.execute(sa.select(destinations).where(_owned_by(owner_id)).order_by(destinations.c.id))
     return [_destination(row) for row in rows]
+
+
+def destination_of(connection: sa.Connection, owner_id: int, destination_id: int) -> Destination | None:
+    """None if there is none of that number, or it is somebody else's."""
+    row = connection.execute(
+        sa.select(destinations).where(_owned_by(owner_id), destinations.c.id == destination_id)
+    ).first()
+    return None if row is None else _destination(row)
+
+
+def switch(connection: sa.Connection, destination_id: int, why: str) -> None:
+    """Off with a reason, or on with none. What waits for it stays where it is."""
+    connection.execute(destinations.update().where(destinations.c.id == destination_id).values(disabled=why))
+
+
+def forget(connection: sa.Connection, destination_id: int) -> None:
+    """Removes a destination: nothing is sent there any more, and its address is gone. What waits for it is for
+    outbox.give_up_removed."""
+    connection.execute(
+        destinations.update()
+        .where(destinations.c.id == destination_id)
+        .values(disabled=REMOVED, address=f"removed:{destination_id}")
+    )
 
 
 def add_destination(
@@ -108,6 +132,10 @@ def label_of(platform: str, address: str) -> str:
     if platform == "push" and url.scheme:
         return f"push {url.scheme} {host[:SHOWN_HOST]}…" if len(host) > 2 * SHOWN_HOST else f"push {url.scheme}"
     return platform
+
+
+def _owned_by(owner_id: int) -> sa.ColumnElement[bool]:
+    return sa.and_(destinations.c.owner_id == owner_id, destinations.c.disabled != REMOVED)
 
 
 def _inserted(connection: sa.Connection, table: sa.Table, **values: object) -> int:

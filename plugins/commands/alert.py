@@ -36,7 +36,7 @@ async def run(context: Context, request: Request) -> Reply:
     if reachable:
         lines.append(f"It goes to: {', '.join(each.label for each in reachable)}.")
     else:
-        lines.append("You have nowhere that it could ring: open tocsin chat on this machine to be reached there.")
+        lines.append("You have nowhere that it could ring: open tocsin chat on this machine, or push add URL.")
     return Reply(
         title=f"You have this alert already: {alert.id}" if armed.existed else f"Alert {alert.id} is set",
         lines=tuple(lines),
