@@ -1,8 +1,8 @@
 """Contract checks for whatever is interchangeable, for our own tests and for authors of plugins.
 
 Each `check_*` is a plain function that runs over every implementation and every fake of a contract, and fails
-with a sentence that says which promise was broken. The check of histories is the room `history`. Nothing in the hub itself
-imports this module.
+with a sentence that says which promise was broken. The check of histories is in the room `history`. Nothing in the
+hub itself imports this module.
 """
 
 import asyncio
