@@ -19,6 +19,7 @@ from hub.config import Config, DeliverySection
 from hub.delivery import A_MESSAGE, Delivery, latency_ms, now_us
 from hub.ledger import Ledger, LedgerFull, open_ledger, outbox
 from hub.ledger.outbox import PER_DESTINATION, Due
+from hub.ledger.people import forget
 from hub.ledger.tables import destinations, notifications, owners
 from hub.model import Instrument, Message
 from hub.plugin import GiveUp, Hub, TryLater
@@ -281,6 +282,18 @@ async def test_a_refusal_ends_a_notification_and_says_so(house: House) -> None:
     assert (status["sent"], status["dead"], status["due"]) == (1, 1, 0)
     (error,) = [line for line in logs if line["log_level"] == "error"]
     assert error["notifications"] == [dead] and "secret" not in str(logs)
+
+
+async def test_what_a_killed_removal_left_behind_is_given_up_at_the_start(house: House) -> None:
+    """A row that a dead worker held while its destination was removed does not wait for ever."""
+    (left,) = await house.due(claimed_by="dead", claimed_until=now_us() + LEASE)
+    (other,) = await house.due(destination=2)
+    await house.ledger.write(lambda c: forget(c, 1))
+    phone = Phone()
+    async with hosted(house, Sender(phone)), running(house.delivery()):
+        await house.until(lambda rows: rows[other][0] == "sent")
+    assert (await house.rows())[left] == ("dead", 0, "removed by its owner")
+    assert phone.got == [[other]]
 
 
 async def test_age_ends_the_old_and_not_the_young(house: House) -> None:

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from hub.config import Config
 from hub.ledger import Ledger, open_ledger, outbox
+from hub.ledger.people import forget
 from hub.ledger.tables import alerts, destinations, notifications, owners, triggers, users
 from hub.model import Instrument
 
@@ -250,3 +251,26 @@ async def test_the_claim_reads_the_index_of_what_waits(ledger: Ledger) -> None:
         s for s in steps if s.startswith(("SCAN notifications", "SCAN older")) and "ix_notifications_waiting" not in s
     ]
     assert scans == [], steps
+
+
+async def test_what_waits_for_a_removed_destination_is_given_up(ledger: Ledger) -> None:
+    """What a worker holds is left to it unless that is asked for; other destinations and what was sent stay."""
+
+    def prepare(connection: sa.Connection) -> None:
+        row(connection, 1)
+        row(connection, 2, state="sent")
+        row(connection, 3, destination=2)
+        row(connection, 4, claimed_by="a", claimed_until=NOW + LEASE)
+        forget(connection, 1)
+
+    def states(connection: sa.Connection) -> list[tuple[str, str]]:
+        n = notifications.c
+        return [(each.state, each.reason) for each in connection.execute(sa.select(n.state, n.reason).order_by(n.id))]
+
+    await ledger.write(prepare)
+    assert await ledger.write(lambda c: outbox.give_up_removed(c, NOW)) == 1
+    gone = ("dead", "removed by its owner")
+    assert await ledger.read(states) == [gone, ("sent", ""), ("due", ""), ("due", "")]
+    assert await ledger.write(lambda c: outbox.give_up_removed(c, NOW, claimed=True)) == 1
+    assert await ledger.read(states) == [gone, ("sent", ""), ("due", ""), gone]
+    assert await ledger.write(lambda c: outbox.mark_sent(c, [4], "a", "m", "r", NOW)) == 0

@@ -144,7 +144,7 @@ def switched(view: DestinationView) -> Reply:
 
 
 def removed(place: Destination, given_up: int) -> Reply:
-    lines = ["Its address is forgotten."]
+    lines = ["The hub does not know its address any more."]
     if given_up:
         lines.append(f"{given_up} notification{'s' if given_up != 1 else ''} that waited for it: given up.")
     return Reply(
