@@ -1,1 +1,1 @@
-"""What an alert means, as pure functions: its language (`language`), and what a tick does to it."""
+"""What an alert means, as pure functions: its language (`language`), and what a tick does to it (`levels`)."""
