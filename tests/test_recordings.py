@@ -233,7 +233,7 @@ def test_a_format_is_recognised_by_its_name_and_first_line(name: str, head: byte
 )
 def test_what_is_no_recording_of_ticks_is_refused_with_the_way_out(name: str, head: bytes) -> None:
     """Bars and strange files are named, and what could be done is said."""
-    with pytest.raises(GiveUp, match=r"tocsin import|write format = one of .*lean-quote") as caught:
+    with pytest.raises(GiveUp, match=r"give a recording of ticks|write format = one of .*lean-quote") as caught:
         recognise(name, head)
     assert name in caught.value.reason
 

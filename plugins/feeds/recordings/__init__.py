@@ -118,7 +118,7 @@ def recognise(name: str, head: bytes) -> str:
     first = head.removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0].strip()
     cells = first.lower().split(b",")
     if _BARS.search(name):
-        raise GiveUp(f"{name} holds bars, not ticks: `tocsin import` reads it")
+        raise GiveUp(f"{name} holds bars, not ticks: give a recording of ticks, bars cannot be replayed")
     if first.startswith(b"{"):
         return "tocsin"
     if re.match(rb"\d{19} \{", first):
