@@ -84,7 +84,9 @@ class _Lane:
 
 
 def _tune(raw: sqlite3.Connection, synchronous: str) -> None:
-    for pragma in ("journal_mode=WAL", f"synchronous={synchronous}", "foreign_keys=ON", "busy_timeout=30000"):
+    for pragma in (
+        "journal_mode=WAL", f"synchronous={synchronous}", "foreign_keys=ON", "busy_timeout=30000", "secure_delete=ON",
+    ):  # fmt: skip
         raw.execute(f"PRAGMA {pragma}")
 
 
