@@ -12,6 +12,11 @@ from pathlib import Path
 from shutil import which
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How fast inputs are made says nothing of the hub: in a fresh checkout hypothesis first builds its table of characters.
+settings.register_profile("hub", suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("hub")
 
 BINARY = Path(sys.executable).with_name("nats-server")
 
