@@ -236,8 +236,9 @@ async def _until_done(bus: Bus, hub: Supervisor, asked: Asked) -> dict[str, Any]
             feed: dict[str, Any] = ingest["feeds"][0]
             if feed["state"] == "failed":
                 raise GiveUp(feed["reason"])
-            trouble = "; ".join(delivery["errors"].values()) if delivery["due"] else ""
-            show(recorder["ticks"], engine["triggers"], delivery["due"], trouble or feed["reason"])
+            played = feed["state"] == "finished"
+            trouble = "; ".join(delivery["errors"].values()) if played and delivery["due"] else feed["reason"]
+            show(recorder["ticks"], engine["triggers"], delivery["due"] if played else 0, trouble)
             looks = looks + 1 if done(ingest, recorder, engine, delivery) else 0
             if looks >= LOOKS:
                 return feed
