@@ -29,6 +29,7 @@ def config(folder: Path) -> Config:
     """The demo's hub: one simulated source, the console, and push for whoever wants to try it."""
     return Config(
         hub=HubSection(data=str(folder)),
+        instruments={symbol: {"session": "24x7"} for symbol in SYMBOLS},  # a demo on a Sunday moves as well
         feeds=(FeedSection(name="demo", module="demo", symbols={symbol: symbol for symbol in SYMBOLS}),),
         bots=(BotSection(name="console", module="console"), BotSection(name="push", module="push")),
         folder=folder,

@@ -4,11 +4,14 @@ import asyncio
 import math
 from collections.abc import Mapping
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hub import demo as demo_hub
+from hub.instruments import build_catalogue
 from hub.model import SECOND_US, Kind, Refused, Tick
 from hub.plugin import GiveUp
 from plugins.feeds import demo
@@ -191,3 +194,11 @@ async def test_run_emits_every_instrument_at_once_and_goes_on() -> None:
         running.cancel()
         await asyncio.wait({running})
     assert running.cancelled()
+
+
+def test_the_demo_moves_at_any_hour_of_every_day() -> None:
+    """Its instruments have no closing time, so that nobody meets a hub without prices at the weekend."""
+    config = demo_hub.config(Path("somewhere"))
+    catalogue = build_catalogue(config.instruments, config.feeds[0].symbols)
+    sessions = {instrument.id: instrument.session for instrument in catalogue.served()}
+    assert sessions == dict.fromkeys(demo_hub.SYMBOLS, "24x7")
