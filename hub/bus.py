@@ -15,7 +15,6 @@
 | `check.<platform>` | request, queue | Destination → Checked: whether the bot would send there; nothing is sent |
 | `console.<name>` | core | what the console bot passes on to open chats of that person |
 | `status` | request, scattered | every service of every process answers with what it says of itself |
-| `ingest.control` | request | start and stop of feeds |
 
 Promises: `publish` to the stream is by hub.ingest alone; readers use hub.reader. Connections retry for ever
 and say when the bus is away and back. Depends on nats-py.
@@ -44,7 +43,6 @@ LINE = "line"
 ENGINE_ALERTS = "engine.alerts"
 OUTBOX = "outbox"
 STATUS = "status"
-INGEST_CONTROL = "ingest.control"
 
 log = structlog.get_logger("bus")
 T = TypeVar("T")

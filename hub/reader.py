@@ -10,7 +10,7 @@ version stops the reader. Depends on hub.bus and hub.frame.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import msgspec
 import nats.errors
@@ -346,7 +346,6 @@ class Tail:
         self._own.create_task(own.run())
 
 
-Take = Callable[[Sequence[Read]], Awaitable[None]]
 Mark = Callable[[int], Awaitable[int]]
 
 

@@ -10,6 +10,7 @@ import msgspec
 import sqlalchemy as sa
 
 from hub import wording
+from hub.ledger.alerts import alert_of as alert_of_row
 from hub.ledger.tables import alert_events, alerts, destinations, notifications, triggers
 from hub.model import Alert, Instrument, Nature, Quote, State, Trigger
 from hub.rules.language import AlertSpec
@@ -112,22 +113,7 @@ def became(row: Any, zone: str, now: int) -> str:
 
 
 def _stored(row: Any, trigger: Trigger | None) -> StoredAlert:
-    alert = Alert(
-        id=row.id,
-        owner_id=row.owner_id,
-        user_id=row.user_id,
-        text=row.text,
-        instrument=row.instrument,
-        state=State(row.state),
-        generation=row.generation,
-        armed_at=row.armed_at,
-        armed_price=row.armed_price,
-        snoozed_until=row.snoozed_until,
-        last_fired_at=row.last_fired_at,
-        created_at=row.created_at,
-        note=row.note,
-    )
-    return StoredAlert(alert=alert, up_armed=row.up_armed, down_armed=row.down_armed, last_trigger=trigger)
+    return StoredAlert(alert=alert_of_row(row), up_armed=row.up_armed, down_armed=row.down_armed, last_trigger=trigger)
 
 
 def _trigger(row: Any) -> Trigger:

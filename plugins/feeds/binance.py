@@ -165,21 +165,15 @@ def parse(raw: bytes | str, instrument_of: InstrumentOf) -> list[Tick | Refused]
 
 def _read_trade(event: bytes | str, instrument_of: InstrumentOf) -> Tick | Refused:
     trade = _trade(event)
-    instrument = instrument_of(trade.s)
-    if instrument is None:
-        return _refused("unknown symbol", trade.s)
-    return Tick(
-        instrument=instrument,
-        kind=Kind.TRADE,
-        price=float(trade.p),
-        volume=float(trade.q),
-        venue_time=trade.T * 1000,
-        number=trade.t,
-    )
+    return _traded(trade, trade.t, instrument_of)
 
 
 def _read_agg_trade(event: bytes | str, instrument_of: InstrumentOf) -> Tick | Refused:
     trade = _agg_trade(event)
+    return _traded(trade, trade.a, instrument_of)
+
+
+def _traded(trade: _Trade | _AggTrade, number: int, instrument_of: InstrumentOf) -> Tick | Refused:
     instrument = instrument_of(trade.s)
     if instrument is None:
         return _refused("unknown symbol", trade.s)
@@ -189,7 +183,7 @@ def _read_agg_trade(event: bytes | str, instrument_of: InstrumentOf) -> Tick | R
         price=float(trade.p),
         volume=float(trade.q),
         venue_time=trade.T * 1000,
-        number=trade.a,
+        number=number,
     )
 
 
