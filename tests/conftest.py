@@ -14,6 +14,8 @@ from shutil import which
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.servers import PostgresServer, RedisServer
+
 # How fast inputs are made says nothing of the hub: in a fresh checkout hypothesis first builds its table of characters.
 settings.register_profile("hub", suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("hub")
@@ -101,6 +103,34 @@ class NatsServer:
 def nats_server(tmp_path: Path) -> Iterator[NatsServer]:
     """A running server of the test's own: `url`, `token`, `pid`, `kill()`, `stop()`, `restart()`."""
     server = NatsServer(tmp_path / "nats")
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A private PostgreSQL for the whole run. A test that kills it makes one of its own."""
+    server = PostgresServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresServer) -> str:
+    """An empty database of the test's own."""
+    return postgres.database()
+
+
+@pytest.fixture
+def redis_server() -> Iterator[RedisServer]:
+    """A private Redis of the test's own: `url`, `password`, `kill()`, `start()`."""
+    server = RedisServer()
     server.start()
     try:
         yield server
