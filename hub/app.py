@@ -24,7 +24,7 @@ import structlog
 from hub import __version__, child, load, logs, reader
 from hub import bus as names
 from hub.bus import Bus
-from hub.cache.memory import MemoryCache
+from hub.cache import Cache, open_cache
 from hub.commands import Commands
 from hub.config import Config, FeedSection
 from hub.delivery import Delivery
@@ -35,7 +35,9 @@ from hub.ingest import Day, FeedRun, Fenced, Ingest, Start
 from hub.instruments import Catalogue, build_catalogue
 from hub.ledger import Ledger, LedgerFull, LedgerTooNew, alerts, leases, open_ledger
 from hub.ledger import tables as t
+from hub.market import Market
 from hub.model import MOVES, SECOND_US, Nature, Tick
+from hub.personal import Personal
 from hub.plugin import GiveUp, TryLater
 from hub.quotes import Quotes
 from hub.recorder import Recorder, keep_for
@@ -116,10 +118,11 @@ async def core(config: Config, bus_url: str, bus_token: str) -> AsyncIterator["a
     async with AsyncExitStack() as edges:
         history = await edges.enter_async_context(open_history(config))
         ledger = await edges.enter_async_context(open_ledger(config))
+        cache = await edges.enter_async_context(open_cache(config.cache))
         bus = await edges.enter_async_context(
             names.connect(bus_url, bus_token or None, "tocsin core", patience_s=BUS_PATIENCE_S)
         )
-        services, told, settled = await _services(config, bus, history, ledger, edges, bus_url, bus_token)
+        services, told, settled = await _services(config, bus, history, ledger, cache, edges, bus_url, bus_token)
         for tell in told:
             await edges.enter_async_context(bus.serve(names.STATUS, partial(_answer_status, tell)))
         running = asyncio.ensure_future(_run_all(services, settled))
@@ -170,7 +173,14 @@ async def _answer_status(tell: Told, _: bytes) -> bytes:
 
 
 async def _services(
-    config: Config, bus: Bus, history: History, ledger: Ledger, edges: AsyncExitStack, bus_url: str, bus_token: str
+    config: Config,
+    bus: Bus,
+    history: History,
+    ledger: Ledger,
+    cache: Cache,
+    edges: AsyncExitStack,
+    bus_url: str,
+    bus_token: str,
 ) -> tuple[list[tuple[str, Service]], list[Told], Callable[[], bool]]:
     roles = set(config.hub.roles)
     holder = f"{os.uname().nodename}-{os.getpid()}-{secrets.token_hex(4)}"
@@ -247,6 +257,10 @@ async def _services(
     if "commands" in roles:
         quotes = Quotes(bus, history, catalogue)
         await quotes.start()
+        charts = load.charts()
+        renderer = (
+            await edges.enter_async_context(charts.open_renderer(cache, config.charts.timeout_s)) if charts else None
+        )
         commands = Commands(
             bus=bus,
             ledger=ledger,
@@ -254,7 +268,9 @@ async def _services(
             catalogue=catalogue,
             config=config,
             modules=load.commands(),
-            counters=MemoryCache(),
+            market=Market(history, quotes, catalogue, cache, renderer, clock=now_us),
+            personal=Personal(ledger, now_us),
+            counters=cache,
             clock=now_us,
         )
         services.append(("commands", commands.run))

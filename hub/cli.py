@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from hub import __version__
+from hub import __version__, cli_data
+from hub.cli_data import ConfigFile, DataFolder
 
 if TYPE_CHECKING:
     from hub.config import Config
@@ -29,8 +30,6 @@ app = App(
     result_action="return_value",
 )
 
-ConfigFile = Annotated[Path | None, Parameter(name="--config", help="The configuration; ./config.toml by default.")]
-DataFolder = Annotated[Path | None, Parameter(name="--data", help="The data folder; [hub] data by default.")]
 OwnFolder = Annotated[Path | None, Parameter(name="--data", help="A folder to keep it in; forgotten by default.")]
 Person = Annotated[str | None, Parameter(name="--as", help="Whose name to use; operator by default.")]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON, for programs.")]
@@ -150,6 +149,9 @@ def version() -> int:
     """Print the version."""
     print(f"tocsin {__version__}")
     return 0
+
+
+cli_data.add_to(app)
 
 
 # ------------------------------------------------------------------------------------------- for the supervisor

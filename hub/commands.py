@@ -36,7 +36,7 @@ from hub.model import (
     Role,
     User,
 )
-from hub.plugin import BadRequest, Catalogue, Command, TryLater
+from hub.plugin import BadRequest, Catalogue, Command, Market, Personal, TryLater
 
 QUEUE = "commands"
 LONGEST_LINE = 500
@@ -101,6 +101,8 @@ class Commands:
         catalogue: Catalogue,
         config: Config,
         modules: Sequence[Command],
+        market: Market,
+        personal: Personal,
         counters: Counters,
         clock: Callable[[], int],
     ) -> None:
@@ -121,6 +123,8 @@ class Commands:
             catalogue=catalogue,
             config=config,
             modules=list(self._modules.values()),
+            market=market,
+            personal=personal,
             clock=clock,
         )
 

@@ -24,7 +24,18 @@ from hub.config import Config
 from hub.ledger import Ledger, outbox, people
 from hub.ledger import alerts_view as view
 from hub.model import Alert, AlertAnswer, AlertChange, Armed, Checked, Destination, Quote, Request, User
-from hub.plugin import Added, AlertView, BadRequest, Catalogue, Command, DestinationView, Tried, TryLater
+from hub.plugin import (
+    Added,
+    AlertView,
+    BadRequest,
+    Catalogue,
+    Command,
+    DestinationView,
+    Market,
+    Personal,
+    Tried,
+    TryLater,
+)
 from hub.rules.language import band_of, parse
 
 ENGINE_TIMEOUT_S = 9.0  # below a command's own limit, so that the person hears which of the two it was
@@ -61,8 +72,12 @@ class HubContext:
         catalogue: Catalogue,
         config: Config,
         modules: Sequence[Command],
+        market: Market,
+        personal: Personal,
         clock: Callable[[], int],
     ) -> None:
+        self.market = market
+        self.personal = personal
         self.catalogue = catalogue
         self.now = clock
         self.decimals_of: Callable[[str], int] = self._decimals_of

@@ -12,6 +12,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, TypeVar, cast, get_args, get_origin
@@ -49,6 +50,7 @@ EXTRAS = {
     "matplotlib": "charts",
     "redis": "redis",
     "asyncpg": "postgres",
+    "psycopg": "postgres",
 }
 """The library that a platform needs → the optional extra that brings it."""
 
@@ -86,6 +88,13 @@ def command(name: str) -> Command:
     if not hasattr(module, "NAME"):
         module.NAME = name  # type: ignore[attr-defined]  # the contract's default
     return cast(Command, module)
+
+
+def charts() -> ModuleType | None:
+    """The package that draws; None where the library that it draws with is not installed."""
+    if find_spec("matplotlib") is None:
+        return None
+    return importlib.import_module("charts")
 
 
 def commands() -> list[Command]:

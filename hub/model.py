@@ -142,6 +142,44 @@ class Candle(Noun, frozen=True, kw_only=True, gc=False):
     sum_squares: float
 
 
+class Summary(Noun, frozen=True, kw_only=True):
+    """What the price of an instrument did in [start, end), over every tick that moved it. `open` and `close` are the
+    first and last such price in it. Shares are of one: 0.02 is 2 %."""
+
+    instrument: str
+    start: int
+    end: int
+    count: int
+    open: float
+    high: float
+    low: float
+    close: float
+    mean: float  # of the ticks, each counting once
+    stddev: float  # of the ticks, of the population
+    volume: float  # what the ticks stated; 0 where no source states volumes
+    change: float  # close - open, as a share of the open
+    drawdown: float  # the deepest fall below a peak before it, as a share of the peak; 0 or more
+    volatility: float | None = None  # yearly; hub.history.statistics says how. Absent where there are too few candles
+
+
+class Mover(Noun, frozen=True, kw_only=True):
+    """How much an instrument moved, for rankings."""
+
+    instrument: str
+    change: float  # as a share
+    volatility: float | None = None  # as in Summary
+
+
+class Rate(Noun, frozen=True, kw_only=True):
+    """What one of a currency costs in another, by live prices. `received_at` is of the oldest price in it, `legs` are
+    the instruments that it came from; none for a currency in itself."""
+
+    value: float
+    received_at: int | None = None
+    legs: tuple[str, ...] = ()
+    stale: bool = False  # one of the legs is
+
+
 # ----------------------------------------------------------------------------------------------- people
 
 
@@ -168,6 +206,9 @@ class User(Noun, frozen=True, kw_only=True):
     role: Role = Role.MEMBER
     owner_id: int  # the owner row that holds this user's own alerts
     time_zone: str = "UTC"
+    currency: str = ""  # that totals and charts are shown in; empty: the instrument's own
+    weight: str = ""  # that metals are shown in, a name in hub.units.GRAMS; empty: the instrument's own
+    theme: str = ""  # of charts: "", "light", "dark", each with "red-up" behind it if wanted
 
 
 class Destination(Noun, frozen=True, kw_only=True):
@@ -323,14 +364,24 @@ class Button(Noun, frozen=True, kw_only=True):
     line: str  # the command line it stands for; at most 64 bytes
 
 
+class File(Noun, frozen=True, kw_only=True):
+    """Something to keep: `name` has no folder in it. At most 4 MB."""
+
+    name: str
+    media_type: str
+    content: bytes
+
+
 class Reply(Noun, frozen=True, kw_only=True):
-    """What a command answers: what every platform can show. Table cells are text; the first row is the head.
-    `ok` is false where the request was refused, and then `lines` say what to do instead."""
+    """What a command answers: what every platform can show. Table cells are text; the first row is the head. `image`
+    is a PNG, and `lines` say in words what it shows. `ok` is false where the request was refused, and then `lines` say
+    what to do instead."""
 
     title: str = ""
     lines: tuple[str, ...] = ()
     table: tuple[tuple[str, ...], ...] = ()
     image: bytes | None = None
+    file: File | None = None
     buttons: tuple[Button, ...] = ()
     private: bool = False
     replace: bool = False

@@ -19,15 +19,19 @@ import msgspec
 from hub.model import (
     Alert,
     Armed,
+    Candle,
     Destination,
     Instrument,
     Line,
     Message,
+    Mover,
     Nature,
     Quote,
+    Rate,
     Refused,
     Reply,
     Request,
+    Summary,
     Tick,
     Trigger,
     User,
@@ -130,11 +134,52 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
     again_at: int | None = None  # wall time of the next try, where it waits
 
 
+class Personal(Protocol):
+    """What a person keeps in the hub beside alerts: watch lists, holdings, digests. See hub.personal."""
+
+
+class Market(Protocol):
+    """Prices of the past, and what is computed from them and from the newest ones. See hub.market."""
+
+    def now(self, instrument_id: str = "") -> int:
+        """The end of "the last 24 hours": wall time, or in a recording or where only a recording's prices are known
+        the time of the newest price."""
+        ...
+
+    async def candles(self, instrument_id: str, rung: str, start_us: int, end_us: int) -> Sequence[Candle]: ...
+    async def window(self, instrument_id: str, start_us: int, end_us: int, points: int) -> tuple[str, Sequence[Candle]]:
+        """As hub.history.History.window; from the cache where it is there."""
+        ...
+
+    async def reach(self, instrument_id: str) -> tuple[int, int] | None:
+        """The start of the oldest candle of history and the time of the newest price; None: there is none."""
+        ...
+
+    async def summary(self, instrument_id: str, start_us: int, end_us: int) -> Summary | None:
+        """None where nothing moved the price in that span."""
+        ...
+
+    async def movers(self, span: str, count: int, *, by: Literal["up", "down", "volatile"]) -> Sequence[Mover]:
+        """From the rankings of the cache; a span is one of hub.hot.SPANS ("1h", "24h", "7d")."""
+        ...
+
+    def rate(self, source: str, target: str) -> Rate:
+        """Of currencies, over as few live prices as it takes; BadRequest if no price connects the two."""
+        ...
+
+    async def draw(self, chart: msgspec.Struct) -> bytes:
+        """A charts.Chart as a PNG, from the cache where the same was drawn before. BadRequest where the worker cannot
+        draw now, or matplotlib is not installed."""
+        ...
+
+
 class Context(Protocol):
     """What a command may use. All of it is checked against `request.user`'s rights."""
 
     catalogue: Catalogue
     decimals_of: Callable[[str], int]
+    market: Market
+    personal: "Personal"
 
     def now(self) -> int: ...
     async def quote(self, instrument_id: str) -> Quote | None: ...

@@ -19,12 +19,15 @@ from hub import bothost, load
 from hub import bus as subjects
 from hub import commands as module_under_test
 from hub.bus import Bus, connect
+from hub.cache import open_cache
 from hub.commands import Commands, Routed, may, route
 from hub.config import AlertsSection, BotSection, Config, DeliverySection
 from hub.delivery import Delivery, now_us
+from hub.history import open_history
 from hub.instruments import build_catalogue
 from hub.ledger import Ledger, open_ledger, tables
 from hub.ledger import alerts_view as view
+from hub.market import Market
 from hub.model import (
     SECOND_US,
     Alert,
@@ -42,6 +45,7 @@ from hub.model import (
     Trigger,
     Who,
 )
+from hub.personal import Personal
 from hub.plugin import BadRequest, Command, Context
 from hub.rules.language import canonical, parse
 from hub.testing import check_command
@@ -181,7 +185,12 @@ async def room(
     quotes = FakeQuotes(
         quote("XAU-USD", 2411.2), quote("BTC-USDT", 61_000.0, nature=Nature.SIMULATED, market_open=False)
     )
-    async with open_ledger(config) as ledger, connect(server.url, server.token, "test") as bus:
+    async with (
+        open_ledger(config) as ledger,
+        open_history(config) as history,
+        open_cache(config.cache) as cache,
+        connect(server.url, server.token, "test") as bus,
+    ):
         fake = FakeEngine(ledger, quotes, catalogue.find)
         commands = Commands(
             bus=bus,
@@ -190,6 +199,8 @@ async def room(
             catalogue=catalogue,
             config=config,
             modules=[*load.commands(), *(cast(Command, each) for each in more)],
+            market=Market(history, quotes, catalogue, cache, clock=clock),
+            personal=Personal(ledger, clock),
             counters=FakeCounters(),
             clock=clock,
         )

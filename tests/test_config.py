@@ -191,9 +191,13 @@ def test_the_message_names_file_line_and_key(tmp_path: Path) -> None:
         ("[alerts]\nper_person = 0", 2, "alerts.per_person", "1 or more"),
         ("[delivery]\ngive_up_after_hours = 0", 2, "delivery.give_up_after_hours", "more than 0"),
         ("[delivery]\nallow_private = 1", 2, "delivery.allow_private", "true or false"),
-        ('[history]\nurl = "postgres://u:tok-5ecret@h"', 2, "history.url", "only SQLite"),
-        ('[ledger]\nurl = "postgres://h"', 2, "ledger.url", "remove url"),
-        ('[cache]\nurl = "redis://h"', 2, "cache.url", "remove url"),
+        ('[history]\nurl = "postgres://u:tok-5ecret@h"', 2, "history.url", "TOCSIN_HISTORY__PASSWORD"),
+        ('[history]\nurl = "mysql://h"', 2, "history.url", "is no PostgreSQL URL"),
+        ('[ledger]\nurl = "postgresql:///there"', 2, "ledger.url", "postgresql://user@host:5432/database"),
+        ('[ledger]\nurl = "postgresql://h:port/there"', 2, "ledger.url", "is no PostgreSQL URL"),
+        ('[cache]\nurl = "http://h"', 2, "cache.url", "is no Redis URL"),
+        ('[cache]\nurl = "redis://:tok-5ecret@h"', 2, "cache.url", "TOCSIN_CACHE__PASSWORD"),
+        ('[charts]\ntheme = "drak"', 2, "charts.theme", 'did you mean "dark"?'),
         ("[feeds.prices]\nmute_after_s = 0", 2, "feeds.prices.mute_after_s", "out of range"),
         ("[feeds.prices]\nevery_s = 0", 2, "feeds.prices.every_s", "0 is not what is needed (expected `float` > 0.0)"),
         ("[feeds.prices]\nevry_s = 1", 2, "feeds.prices.evry_s", 'did you mean "every_s"?'),
@@ -462,7 +466,7 @@ def shipped_sections() -> dict[str, Any]:
 @pytest.mark.parametrize("name", SECTIONS)
 def test_every_setting_of_a_section_stands_in_the_shipped_file(name: str) -> None:
     """The commented file is the reference; a setting that is added without a line there fails here."""
-    assert set(shipped_sections()[name]) == fields_of(SECTIONS[name], ["token"])
+    assert set(shipped_sections()[name]) == fields_of(SECTIONS[name], ["token", "password"])
 
 
 def test_every_setting_of_a_feed_and_a_bot_stands_in_the_shipped_file() -> None:

@@ -12,9 +12,10 @@ FLOORS = [
      "normalize", "arbiter", "instruments", "rules", "logs", "load"},
     {"bus", "broker", "lock", "child", "history", "ledger", "cache", "reader"},
     {"ingest", "recorder", "engine", "delivery", "commands", "quotes", "bothost", "supervise", "check", "testing",
-     "talk", "chat", "terminal", "context"},
+     "talk", "chat", "terminal", "context", "market", "personal", "hot", "digests", "importing", "exporting",
+     "migrate", "backup"},
     {"app", "replay", "demo"},
-    {"cli", "__main__"},
+    {"cli", "cli_data", "__main__"},
 ]  # fmt: skip
 """Inside hub, from the ground up: a module imports from its own floor or from below, and services import no service."""
 SERVICES = {"ingest", "recorder", "engine", "delivery", "commands"}

@@ -5,7 +5,7 @@ Nothing here waits, so every call is atomic on the loop. `clock` returns seconds
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 V = TypeVar("V")
@@ -57,6 +57,13 @@ class MemoryCache:
         value = entry[0]
         return value if isinstance(value, bytes) else str(value).encode()
 
+    async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        return [await self.get(key) for key in keys]
+
+    async def set_many(self, values: Mapping[str, bytes], ttl_s: float | None = None) -> None:
+        for key, value in values.items():
+            await self.set(key, value, ttl_s)
+
     async def set(self, key: str, value: bytes, ttl_s: float | None = None) -> None:
         self._values.put(key, (value, None if ttl_s is None else self._clock() + ttl_s))
 
@@ -78,11 +85,21 @@ class MemoryCache:
             self._boards.put(board, members)
         members.put(member, score)
 
-    async def top(self, board: str, count: int) -> list[tuple[str, float]]:
+    async def rank_many(self, board: str, scores: Mapping[str, float]) -> None:
+        for member, score in scores.items():
+            await self.rank(board, member, score)
+
+    async def unrank(self, board: str, member: str) -> None:
+        members = self._boards.get(board)
+        if members is not None:
+            members.drop(member)
+
+    async def top(self, board: str, count: int, *, lowest: bool = False) -> list[tuple[str, float]]:
         members = self._boards.get(board)
         if members is None:
             return []
-        return sorted(members.items(), key=lambda pair: (-pair[1], pair[0]))[: max(count, 0)]
+        sign = 1 if lowest else -1
+        return sorted(members.items(), key=lambda pair: (sign * pair[1], pair[0]))[: max(count, 0)]
 
     def _entry(self, key: str) -> tuple[bytes | int, float | None] | None:
         entry = self._values.get(key)

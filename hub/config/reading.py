@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -45,6 +46,8 @@ from hub.model import Instrument, Nature
 RANGES: dict[Key, tuple[float, float, str]] = {
     ("bus", "port"): (0, 65_535, "0 (any free port) to 65535"),
     ("bus", "max_mb"): (16, 16_777_216, "16 or more"),
+    ("history", "connections"): (1, 100, "1 to 100"),
+    ("charts", "timeout_s"): (1, 300, "1 to 300"),
     ("history", "ticks_for"): (0, 36_525, "a number of days, 0 (for ever) or more"),
     ("alerts", "band_percent"): (0, 50, "0 to 50"),
     ("alerts", "late_after_s"): (0.001, 86_400, "more than 0 and at most a day"),
@@ -55,11 +58,13 @@ RANGES: dict[Key, tuple[float, float, str]] = {
     ("feeds", "mute_after_s"): (0.1, 604_800, "0.1 or more, at most a week"),
     ("feeds", "fresh_for_s"): (0.1, 604_800, "0.1 or more, at most a week"),
 }
-EMBEDDED_ONLY = {
-    "history": "only SQLite in the data folder is built in this version",
-    "ledger": "only SQLite in the data folder is built in this version",
-    "cache": "only the cache in the process is built in this version",
+STORE_SCHEMES = {
+    "history": (("postgresql://", "postgres://"), "PostgreSQL", "postgresql://user@host:5432/database"),
+    "ledger": (("postgresql://", "postgres://"), "PostgreSQL", "postgresql://user@host:5432/database"),
+    "cache": (("redis://", "rediss://"), "Redis", "redis://host:6379/0"),
 }
+"""Section → what its URL may begin with, whose URL that is, and how it is written."""
+THEMES = ("light", "dark", "light red-up", "dark red-up")
 BUS_SCHEMES = ("nats://", "tls://", "ws://", "wss://")
 INSTRUMENT_ID = re.compile(r"[A-Z0-9][A-Z0-9._-]*")
 PLUGIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
@@ -166,9 +171,10 @@ class Reading:
                 self.wrong((name,), unknown("section", name, [*SECTIONS, *TABLES]))
         sections: dict[str, Any] = {name: self._section(name, kind) for name, kind in SECTIONS.items()}
         self._meaning(sections["hub"], sections["bus"])
-        for name, reason in EMBEDDED_ONLY.items():
-            if sections[name].url:
-                self.wrong((name, "url"), f"{reason}: remove url")
+        for name in STORE_SCHEMES:
+            self._store(name, sections[name].url)
+        if sections["charts"].theme not in THEMES:
+            self.wrong(("charts", "theme"), unknown("theme", sections["charts"].theme, THEMES))
         feeds = tuple(self._feeds())
         self._recording_alone(feeds)
         instruments = dict(self._instruments())
@@ -238,6 +244,22 @@ class Reading:
                 self.wrong(
                     ("bus", "url"), "holds a password or token: write the address alone and set TOCSIN_BUS_TOKEN"
                 )
+
+    def _store(self, name: str, url: str) -> None:
+        schemes, whose, form = STORE_SCHEMES[name]
+        if not url:
+            return
+        bare = url.rpartition("@")[2]
+        try:
+            parts = urlsplit(url)
+            secret, whole = parts.password is not None, bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            secret, whole = ":" in url.removesuffix(bare), False
+        if secret:
+            variable = _variable((name, "password"))
+            self.wrong((name, "url"), f"holds a password: write the URL without it and set {variable}")
+        elif not (url.startswith(schemes) and whole):
+            self.wrong((name, "url"), f'{shown(bare)} is no {whose} URL; write it like "{form}"')
 
     def _feeds(self) -> Iterator[FeedSection]:
         for key, table in self._named("feeds"):

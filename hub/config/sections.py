@@ -29,17 +29,27 @@ class BusSection(Section, frozen=True):
 
 
 class HistorySection(Section, frozen=True):
-    url: str = ""  # empty: SQLite in the data folder
+    url: str = ""  # empty: SQLite in the data folder; else "postgresql://user@host:5432/database"
+    password: str = ""  # from TOCSIN_HISTORY__PASSWORD or TOCSIN_HISTORY__PASSWORD_FILE only
+    timescale: Literal["auto", "yes", "no"] = "auto"  # auto: where the server has the extension
+    connections: int = 4  # to PostgreSQL at most, beside the writer's own
     ticks_for: int = 0  # days; 0 = for ever
-    synchronous: Literal["normal", "full"] = "normal"
+    synchronous: Literal["normal", "full"] = "normal"  # of SQLite
 
 
 class LedgerSection(Section, frozen=True):
-    url: str = ""
+    url: str = ""  # empty: SQLite in the data folder; else "postgresql://user@host:5432/database"
+    password: str = ""  # from TOCSIN_LEDGER__PASSWORD or TOCSIN_LEDGER__PASSWORD_FILE only
 
 
 class CacheSection(Section, frozen=True):
-    url: str = ""
+    url: str = ""  # empty: in the process; else "redis://host:6379/0" or "rediss://…"
+    password: str = ""  # from TOCSIN_CACHE__PASSWORD or TOCSIN_CACHE__PASSWORD_FILE only
+
+
+class ChartsSection(Section, frozen=True):
+    theme: str = "light"  # of people who have not said theirs: "light" or "dark", and "light red-up" or "dark red-up"
+    timeout_s: float = 15.0  # of drawing one
 
 
 class AlertsSection(Section, frozen=True):
@@ -78,6 +88,7 @@ class Config(Section, frozen=True):
     history: HistorySection = HistorySection()
     ledger: LedgerSection = LedgerSection()
     cache: CacheSection = CacheSection()
+    charts: ChartsSection = ChartsSection()
     alerts: AlertsSection = AlertsSection()
     delivery: DeliverySection = DeliverySection()
     instruments: dict[str, dict[str, Any]] = {}  # changes to, or additions to, the catalogue
@@ -96,6 +107,7 @@ SECTIONS: dict[str, type[Section]] = {
     "history": HistorySection,
     "ledger": LedgerSection,
     "cache": CacheSection,
+    "charts": ChartsSection,
     "alerts": AlertsSection,
     "delivery": DeliverySection,
 }

@@ -32,7 +32,7 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
 class HistoryTrouble(Exception):
     """The store cannot be written now. Nothing of the transaction was kept; the same call may be repeated."""
 
-    def __init__(self, sentence: str, path: Path, free_bytes: int) -> None:
+    def __init__(self, sentence: str, path: Path | None = None, free_bytes: int = 0) -> None:
         super().__init__(sentence)
         self.path = path
         self.free_bytes = free_bytes
@@ -57,10 +57,35 @@ class History(Protocol):
         and `position`; its `ticks` is counted here and returned. HistoryTrouble where it cannot be written."""
         ...
 
+    async def fill(self, frames: Sequence[Frame]) -> int:
+        """As `append`, for prices of the past that never were in the stream (imports, backfills), and returns how many
+        ticks were stored. The position (but for its count of ticks) and the newest prices stay as they are. Where the
+        1m rung has a candle already that is not of the same source's earlier `fill`, the ticks are stored as STANDBY:
+        what was recorded wins. Above the 1m rung, intervals that were touched are built anew from the rung below, in
+        the order of time; an interval that had a candle and none below it (a bar that was filled) stays as it was."""
+        ...
+
+    async def fill_candles(
+        self, instrument: str, rung: str, candles: Sequence[Candle], *, source: str, nature: Nature, number: int
+    ) -> int:
+        """Bars of the past, where the rung has none; the rungs above as in `fill`. `number` becomes the mark of the
+        source's lane "XAU-USD/bar", in the same transaction. Returns how many were new."""
+        ...
+
     async def ticks(
         self, instrument: str, start_us: int, end_us: int, *, limit: int | None = None, newest_first: bool = False
     ) -> list[Tick]:
         """By time, ticks of one time in stream order."""
+        ...
+
+    def scan(self, instrument: str, start_us: int, end_us: int) -> AsyncIterator[list[Tick]]:
+        """As `ticks` in its order, some thousands at a time, for spans of any size. Each piece is read when it is
+        asked for; ticks that come meanwhile may be in it or not."""
+        ...
+
+    async def reach(self, instrument: str) -> dict[str, tuple[int, int]]:
+        """rung → the starts of its oldest and newest candle, for rungs that have one; and "ticks" → the times of the
+        oldest and newest tick."""
         ...
 
     async def candles(self, instrument: str, rung: str, start_us: int, end_us: int) -> list[Candle]:
@@ -69,7 +94,8 @@ class History(Protocol):
 
     async def window(self, instrument: str, start_us: int, end_us: int, points: int) -> tuple[str, list[Candle]]:
         """The span for a chart of about so many points: the rung that `ladder.rung_for` names, and its candles from
-        the one that holds `start_us` on."""
+        the one that holds `start_us` on. Where a coarser rung has candles of the span from before the first of that
+        rung (bars that were imported), the finest rung that reaches as far back."""
         ...
 
     async def last_ticks(self) -> dict[str, Tick]:
@@ -115,10 +141,14 @@ class History(Protocol):
 
 @asynccontextmanager
 async def open_history(config: Config) -> AsyncIterator[History]:
-    """The store that the configuration names: SQLite in the data folder."""
+    """The store that the configuration names: PostgreSQL at `history.url`, else SQLite in the data folder."""
     if config.history.url:
-        raise ValueError(f'history.url is "{config.history.url}", but this version keeps history in SQLite: remove it')
-    from hub.history.sqlite import open_sqlite
+        from hub.history.postgres import open_postgres
 
-    async with open_sqlite(config.folder / "history.db", config.history.synchronous) as history:
-        yield history
+        async with open_postgres(config.history) as history:
+            yield history
+    else:
+        from hub.history.sqlite import open_sqlite
+
+        async with open_sqlite(config.folder / "history.db", config.history.synchronous) as lite:
+            yield lite
