@@ -24,6 +24,7 @@ import structlog
 from hub import bus as subjects
 from hub import wording
 from hub.bus import Bus
+from hub.cache import keys
 from hub.config import Config
 from hub.context import HubContext, Quotes
 from hub.ledger import Ledger, LedgerFull, people
@@ -218,7 +219,7 @@ class Commands:
         if most <= 0:
             return ""
         minute = now // wording.MINUTE_US
-        used = await self._counters.add(f"lines:{user.id}:{minute}", 1, 120)
+        used = await self._counters.add(keys.lines(user.id, minute), 1, 120)
         left_s = ceil(((minute + 1) * wording.MINUTE_US - now) / SECOND_US)
         if used > most:
             raise BadRequest(f"{most} lines a minute are answered; ask again in {left_s} s")
