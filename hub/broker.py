@@ -33,7 +33,7 @@ READY_WITHIN_S = 30.0
 STOP_WITHIN_S = 10.0
 MAX_MEMORY_MB = 64
 LOG_LIMIT_MB = 4
-MAX_PAYLOAD_MB = 1
+MAX_PAYLOAD_MB = 8
 STDERR = "nats-stderr.log"
 """What it says outside its log: a configuration that it refuses, a panic."""
 NO_SPACE = "no space left"
