@@ -30,18 +30,20 @@ check: $(READY)  ## ruff, mypy --strict, the direction of imports
 bench: $(READY)  ## the benchmarks, as ratios in one run
 	@$(BIN)/python -m bench $(ARGS)
 
-lock:            ## requirements.lock again, from pyproject.toml
+COMPILE := .lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+           --no-emit-find-links --no-annotate --no-header --all-extras pyproject.toml
+lock:            ## requirements.lock (the product) and requirements-dev.lock (with the tests), from pyproject.toml
 	@rm -rf .lock && $(PYTHON) -m venv .lock && .lock/bin/pip -q install uv
-	@.lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-emit-find-links --no-annotate --no-header --all-extras --group dev pyproject.toml -o requirements.lock
-	@rm -rf .lock; ! grep -nE '://' requirements.lock
+	@$(COMPILE) --group dev -o requirements-dev.lock
+	@$(COMPILE) -c requirements-dev.lock -o requirements.lock
+	@rm -rf .lock; ! grep -nE '://' requirements.lock requirements-dev.lock
 
 clean:           ## forget the virtual environment and caches; data folders stay
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-$(READY): requirements.lock pyproject.toml
+$(READY): requirements-dev.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "setting up $(VENV) (once)"
-	@$(BIN)/pip -q --disable-pip-version-check install --require-hashes -r requirements.lock
+	@$(BIN)/pip -q --disable-pip-version-check install --require-hashes -r requirements-dev.lock
 	@$(BIN)/pip -q --disable-pip-version-check install --no-deps --no-build-isolation -e .
 	@touch $(READY)
