@@ -5,7 +5,9 @@ Depends on nothing but the standard library and hub.plugin's BadRequest.
 """
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from hub.model import SECOND_US
@@ -17,6 +19,8 @@ DAY_US = 24 * HOUR_US
 LONGEST_US = 366 * DAY_US
 
 UNITS_US = {"s": SECOND_US, "m": MINUTE_US, "h": HOUR_US, "d": DAY_US, "w": 7 * DAY_US}
+SPARKS = "▁▂▃▄▅▆▇█"
+SPARKS = "▁▂▃▄▅▆▇█"
 PART = re.compile(r"([0-9]{1,6})([smhdw])")
 CLOCK = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?")
 
@@ -30,6 +34,32 @@ def percent(share: float, *, signed: bool = True) -> str:
     """ "+0.31 %" of the share 0.0031. What rounds to nothing has no sign."""
     shown = round(share * 100, 2) + 0.0
     return f"{shown:+,.2f} %" if signed and shown else f"{shown:,.2f} %"
+
+
+def spark(values: Sequence[float], width: int = 12) -> str:
+    """ "▁▂▅▇": a line of prices for a cell of a table, oldest first, in at most `width` characters. Each is the mean
+    of its share of the values; all equal is a line in the middle, none is nothing."""
+    if not values:
+        return ""
+    count = min(width, len(values))
+    edges = [index * len(values) // count for index in range(count + 1)]
+    means = [sum(values[start:end]) / (end - start) for start, end in pairwise(edges)]
+    low, high = min(means), max(means)
+    if high == low:
+        return SPARKS[3] * count
+    return "".join(SPARKS[round((value - low) / (high - low) * (len(SPARKS) - 1))] for value in means)
+
+
+def spark(values: Sequence[float], width: int = 8) -> str:
+    """ "▁▂▅█" of at most `width` characters: the last value of each piece, the lowest at the bottom. A flat line stays
+    in the middle; nothing is nothing."""
+    shown = (
+        [values[(index + 1) * len(values) // width - 1] for index in range(width)] if len(values) > width else values
+    )
+    low, high = min(shown, default=0.0), max(shown, default=0.0)
+    if high <= low:
+        return SPARKS[3] * len(shown)
+    return "".join(SPARKS[round((value - low) / (high - low) * (len(SPARKS) - 1))] for value in shown)
 
 
 def duration(span_us: int) -> str:

@@ -84,3 +84,25 @@ def test_a_time_of_day_survives_the_change_of_clocks() -> None:
     evening = datetime(2027, 3, 27, 20, 0, tzinfo=UTC)
     until = wording.read_clock("21:00", "Europe/Berlin", round(evening.timestamp()) * SECOND_US)
     assert datetime.fromtimestamp(until // SECOND_US, UTC) == datetime(2027, 3, 28, 19, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("values", "width", "line"),
+    [
+        ((), 8, ""),
+        ((5.0,), 8, "▄"),
+        ((5.0, 5.0, 5.0), 8, "▄▄▄"),
+        ((1.0, 2.0, 3.0), 8, "▁▅█"),
+        ((1.0, 1.0, 9.0, 9.0), 2, "▁█"),
+        ((-3.0, 4.0), 8, "▁█"),
+    ],
+)
+def test_a_spark_goes_from_the_lowest_to_the_highest(values: tuple[float, ...], width: int, line: str) -> None:
+    """Also of nothing, of one price and of one that never moved."""
+    assert wording.spark(values, width) == line
+
+
+@given(st.lists(st.floats(-1e12, 1e12), min_size=1, max_size=300), st.integers(1, 40))
+def test_a_spark_is_never_wider_than_its_cell(values: list[float], width: int) -> None:
+    """Whatever the prices."""
+    assert len(wording.spark(values, width)) == min(width, len(values))
