@@ -20,7 +20,6 @@ LONGEST_US = 366 * DAY_US
 
 UNITS_US = {"s": SECOND_US, "m": MINUTE_US, "h": HOUR_US, "d": DAY_US, "w": 7 * DAY_US}
 SPARKS = "▁▂▃▄▅▆▇█"
-SPARKS = "▁▂▃▄▅▆▇█"
 PART = re.compile(r"([0-9]{1,6})([smhdw])")
 CLOCK = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?")
 
@@ -48,18 +47,6 @@ def spark(values: Sequence[float], width: int = 12) -> str:
     if high == low:
         return SPARKS[3] * count
     return "".join(SPARKS[round((value - low) / (high - low) * (len(SPARKS) - 1))] for value in means)
-
-
-def spark(values: Sequence[float], width: int = 8) -> str:
-    """ "▁▂▅█" of at most `width` characters: the last value of each piece, the lowest at the bottom. A flat line stays
-    in the middle; nothing is nothing."""
-    shown = (
-        [values[(index + 1) * len(values) // width - 1] for index in range(width)] if len(values) > width else values
-    )
-    low, high = min(shown, default=0.0), max(shown, default=0.0)
-    if high <= low:
-        return SPARKS[3] * len(shown)
-    return "".join(SPARKS[round((value - low) / (high - low) * (len(SPARKS) - 1))] for value in shown)
 
 
 def duration(span_us: int) -> str:
