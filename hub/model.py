@@ -220,6 +220,51 @@ class Destination(Noun, frozen=True, kw_only=True):
     disabled: str = ""  # why it is switched off
 
 
+# --------------------------------------------------------------------------------------- personal things
+
+
+class WatchList(Noun, frozen=True, kw_only=True):
+    """Instruments that somebody looks at together, in their order. The name "" is the list that needs none."""
+
+    name: str
+    instruments: tuple[str, ...]
+
+
+class Lot(Noun, frozen=True, kw_only=True):
+    """Something that was bought at once and is held, or was sold at once. Days are ISO dates of the person's own
+    calendar; money is of the whole lot."""
+
+    id: int = 0
+    portfolio: str = ""
+    instrument: str
+    quantity: float  # of the instrument's own unit; of metals the pure weight
+    wrote: str  # how the person counts it: "10 g 22k", "0.5"
+    cost: float | None = None  # None: not known
+    currency: str  # of the cost
+    bought_on: str
+    note: str = ""
+    sold_on: str = ""  # empty: it is held
+    proceeds: float | None = None
+    proceeds_currency: str = ""
+
+
+class Digest(Noun, frozen=True, kw_only=True):
+    """A summary that is sent by the clock. `last_seen` is what hub.digests told last, to tell what changed since."""
+
+    id: int = 0
+    owner_id: int
+    user_id: int
+    at_s: int  # seconds of the local day
+    weekdays: str  # digits, Monday is 0: "01234"
+    about: Literal["all", "watch", "portfolio"] = "all"
+    destination_id: int | None = None  # None: all that are on
+    time_zone: str  # that `next_at` was reckoned in
+    next_at: int
+    last_at: int | None = None
+    last_seen: str = ""
+    enabled: bool = True
+
+
 # ----------------------------------------------------------------------------------------------- alerts
 
 

@@ -5,6 +5,7 @@ they write: an owner, a user and an identity, and on the console a destination, 
 Addresses are secret; a label is what may be shown.
 """
 
+from typing import Any
 from urllib.parse import urlsplit
 
 import sqlalchemy as sa
@@ -51,13 +52,16 @@ def user_of(
 
 def find_user(connection: sa.Connection, who: Who) -> User | None:
     row = connection.execute(
-        sa.select(users.c.id, users.c.name, users.c.role, users.c.owner_id, users.c.time_zone)
+        sa.select(users)
         .join(identities, identities.c.user_id == users.c.id)
         .where(identities.c.platform == who.platform, identities.c.external_id == who.id[:LONGEST_ID])
     ).first()
-    if row is None:
-        return None
-    return User(id=row.id, name=row.name, role=Role(row.role), owner_id=row.owner_id, time_zone=row.time_zone)
+    return None if row is None else _user(row)
+
+
+def user(connection: sa.Connection, user_id: int) -> User | None:
+    row = connection.execute(sa.select(users).where(users.c.id == user_id)).first()
+    return None if row is None else _user(row)
 
 
 def role_of(who: Who, default: Role, local_name: str, operator_exists: bool) -> Role:
@@ -142,6 +146,19 @@ def _inserted(connection: sa.Connection, table: sa.Table, **values: object) -> i
     key = connection.execute(table.insert().values(**values)).inserted_primary_key
     assert key is not None
     return int(key[0])
+
+
+def _user(row: sa.Row[Any]) -> User:
+    return User(
+        id=row.id,
+        name=row.name,
+        role=Role(row.role),
+        owner_id=row.owner_id,
+        time_zone=row.time_zone,
+        currency=row.currency,
+        weight=row.weight,
+        theme=row.theme,
+    )
 
 
 def _destination(row: sa.Row[tuple[object, ...]]) -> Destination:

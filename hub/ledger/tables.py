@@ -21,7 +21,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0001"
+REVISION = "0002"
 
 metadata = MetaData(
     naming_convention={
@@ -52,6 +52,10 @@ users = Table(
     Column("time_zone", String(64), nullable=False, server_default="UTC"),
     Column("language", String(16), nullable=False, server_default="en"),
     Column("created_at", BigInteger, nullable=False),
+    # how totals, metals and charts are shown; empty: as each instrument is
+    Column("currency", String(8), nullable=False, server_default=""),
+    Column("weight", String(16), nullable=False, server_default=""),
+    Column("theme", String(32), nullable=False, server_default=""),
 )
 
 identities = Table(
@@ -167,6 +171,59 @@ notifications = Table(
     Column("settled_at", BigInteger),  # when it was sent or given up
     Index("ix_notifications_waiting", "destination_id", "id", sqlite_where=text("state = 'due'")),
     Index(None, "alert_id"),
+    Index(None, "trigger_id"),  # so that removing a trigger does not look at every notification
+)
+
+watchlists = Table(
+    "watchlists",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("owner_id", ForeignKey("owners.id"), nullable=False),
+    Column("name", String(32), nullable=False),  # empty: the person's own list
+    Column("instruments", Text, nullable=False),  # ids in order, a space between
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("owner_id", "name"),
+)
+
+lots = Table(
+    "lots",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("owner_id", ForeignKey("owners.id"), nullable=False),
+    Column("portfolio", String(32), nullable=False),  # empty: the person's own
+    Column("instrument", String(64), nullable=False),
+    Column("quantity", Float, nullable=False),  # of the instrument's own unit, pure metal
+    Column("wrote", Text, nullable=False),  # as the person counts it: "10 g 22k", "0.5"
+    Column("cost", Float),  # of the whole lot; null: not known
+    Column("currency", String(8), nullable=False),  # of the cost
+    Column("bought_on", String(10), nullable=False),  # a day is a day in no time zone: "2024-03-01"
+    Column("note", Text, nullable=False, server_default=""),
+    Column("sold_on", String(10), nullable=False, server_default=""),  # empty: it is held
+    Column("proceeds", Float),  # of the whole lot
+    Column("proceeds_currency", String(8), nullable=False, server_default=""),
+    Column("created_at", BigInteger, nullable=False),
+    Column("removed_at", BigInteger),  # taken away by its owner, who may take that back
+    Index(None, "owner_id"),
+)
+
+digests = Table(
+    "digests",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("owner_id", ForeignKey("owners.id"), nullable=False),
+    Column("user_id", ForeignKey("users.id"), nullable=False),
+    Column("at_s", Integer, nullable=False),  # seconds of the local day
+    Column("weekdays", String(7), nullable=False),  # digits, Monday is 0: "01234"
+    Column("about", String(16), nullable=False),  # all, watch, portfolio
+    Column("destination_id", ForeignKey("destinations.id")),  # null: all that are on
+    Column("time_zone", String(64), nullable=False),  # that next_at was reckoned in
+    Column("next_at", BigInteger, nullable=False),
+    Column("last_at", BigInteger),
+    Column("last_seen", Text, nullable=False, server_default=""),  # the prices and values that it told last, as JSON
+    Column("enabled", Boolean, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index(None, "owner_id"),
+    Index(None, "next_at"),
 )
 
 leases = Table(
