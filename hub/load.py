@@ -97,6 +97,11 @@ def charts() -> ModuleType | None:
     return importlib.import_module("charts")
 
 
+def recordings() -> ModuleType:
+    """The package that knows the formats of files with prices."""
+    return importlib.import_module("plugins.feeds.recordings")
+
+
 def commands() -> list[Command]:
     """Every command there is, by name. One that cannot be loaded is told and left out: the others answer."""
     found = []

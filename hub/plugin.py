@@ -74,8 +74,24 @@ Last = Mapping[str, int]
 refusals that name no instrument. A feed that can resume starts behind it; ingest drops what it already has."""
 
 
+class Bar(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A candle of the past as a file states it. `number` grows along the file. Where only its four prices are known,
+    `candle` counts them as four ticks."""
+
+    instrument: str
+    candle: Candle
+    number: int
+
+
+EmitCandles = Callable[[str, str, Sequence[Candle]], Awaitable[None]]
+"""Hands candles of the past to the hub: the instrument, a rung of the ladder ("1m"), the candles from the oldest on."""
+
+
 class Feed(Protocol):
-    """The shape of a feed module. `symbols` maps instrument ids to the vendor's own names."""
+    """The shape of a feed module. `symbols` maps instrument ids to the vendor's own names.
+
+    A source that keeps history may also have `async def backfill(settings, symbols, start_us, end_us, emit)`: it emits
+    (EmitCandles) the candles that start in that range, which are over, and returns; like `run` it never retries."""
 
     Settings: type[msgspec.Struct]
     NATURE: Nature
@@ -268,6 +284,7 @@ __all__ = [
     "AlertView",
     "Armed",
     "BadRequest",
+    "Bar",
     "Bot",
     "BotModule",
     "Catalogue",
@@ -275,6 +292,7 @@ __all__ = [
     "Context",
     "DestinationView",
     "Emit",
+    "EmitCandles",
     "Feed",
     "GiveUp",
     "Hub",
