@@ -1,8 +1,8 @@
 """`tocsin check`: is the configuration right, and would each edge that it names open now?
 
 Prints every problem of the configuration at once, with file:line and the line to change. When there is none it
-tries the edges, a line each: data folder, its lock, SQLite, broker, feeds, bots, clock; a problem comes with
-its cure. Starts nothing and leaves nothing behind; every look outside ends within LOOK_S. Depends on the
+tries the edges, a line each: data folder, its lock, SQLite, servers of stores, broker, feeds, bots, clock; a problem
+comes with its cure. Starts nothing and leaves nothing behind; every look outside ends within LOOK_S. Depends on the
 edges (hub.broker, hub.bus), hub.config and hub.load; rich colours it on a terminal.
 """
 
@@ -24,26 +24,19 @@ from rich.console import Console
 from rich.text import Text
 
 from hub.broker import BrokerProblem, find_binary
+from hub.check import stores
+from hub.check.finding import LOOK_S, Finding
 from hub.config import BotSection, Config, ConfigProblems, FeedSection, load
 from hub.load import bot, feed, listed, missing_library, settings_of
 from hub.logs import clean
 from hub.model import Nature
 from hub.plugin import GiveUp, TryLater
 
-LOOK_S = 3.0
 LEAST_FREE_MB = 256
 OLDEST_CLOCK_S = 1_767_225_600  # 2026-01-01: this version is younger than any clock before it
 CLOCK_SLACK_S = 120
 DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443, "nats": 4222, "tls": 4222}
 LOCK = "hub.lock"
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """What one look found. It is a problem exactly when it has a cure."""
-
-    edge: str
-    text: str
-    cure: str = ""
 
 
 async def check(
@@ -68,6 +61,8 @@ async def check(
 async def look(config: Config) -> AsyncIterator[Finding]:
     """Every edge in turn."""
     for finding in await asyncio.to_thread(lambda: list(_storage(config))):
+        yield finding
+    async for finding in stores.look(config):
         yield finding
     async for finding in _bus(config):
         yield finding
