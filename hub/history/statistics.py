@@ -1,0 +1,321 @@
+"""Statistics of any span, from the candle ladder: which pieces hold it, and what they say together. Pure.
+
+A span [start, end) is covered by the coarsest candles that lie whole in it, finer ones toward its edges, and ticks for
+the minutes that an edge cuts, so that count, open, high, low and close are those of all ticks and mean, stddev and
+volume are so within rounding. Where an edge falls into a candle that has nothing finer below it (ticks that retention
+removed, bars that were imported), that candle is taken whole, and the span that was covered says so: it is then wider
+than the one that was asked for.
+
+Yearly volatility is the sample standard deviation of the logarithms of close over the close before, over the candles
+of one rung, times the square root of how many candles of that rung a year of the instrument's session has: 52.1775
+weeks, holidays not taken out. The step from the last candle of one session to the first of the next is one return (the
+series has no gaps), and so is one over intervals in which nothing moved the price. Depends on the ladder and
+hub.sessions.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+from itertools import groupby, pairwise
+from statistics import correlation as pearson
+from statistics import fmean, stdev
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from hub import wording
+from hub.history.ladder import RUNGS, floor, ladder_of, length_us
+from hub.model import MOVES, Candle, Session, Tick, Verdict
+from hub.sessions import DAY_S, hours_at, is_open
+
+TICKS = "ticks"
+"""What stands below the finest rung."""
+
+WEEKS_A_YEAR = 52.1775
+LEAST_RETURNS = 5
+"""Fewer returns have no volatility and no correlation worth the name."""
+
+FINEST, COARSEST = next(iter(RUNGS)), next(reversed(RUNGS))
+BELOW: dict[str, str] = {coarser: finer for finer, coarser in pairwise((TICKS, *RUNGS))}
+
+# -------------------------------------------------------------------------------------------- the cover
+
+
+class Piece(NamedTuple):
+    """What is to be read: the candles of a rung, or ticks, that start in [start, end)."""
+
+    rung: str
+    start_us: int
+    end_us: int
+
+
+class Part(NamedTuple):
+    """A candle of a cover, and its rung; TICKS for the part of a minute, or one tick of it."""
+
+    rung: str
+    candle: Candle
+
+
+class Cover(NamedTuple):
+    """Parts in the order of time, and the span that they cover: the one asked for unless an edge had to be taken
+    whole."""
+
+    parts: list[Part]
+    start_us: int
+    end_us: int
+
+
+def cover(start_us: int, end_us: int) -> tuple[Piece, ...]:
+    """All that has to be read for [start, end), the coarsest first: the coarsest candles that touch it, and of each
+    finer rung what lies below a candle that an edge cuts. At most two short reads a rung, however long the span."""
+    length = length_us(COARSEST)
+    pieces = [Piece(COARSEST, floor(start_us, length), ceil(end_us, length))]
+    for rung in reversed(RUNGS):
+        length = length_us(rung)
+        cut = {floor(edge, length) for edge in (start_us, end_us) if edge % length}
+        pieces += [Piece(BELOW[rung], start, start + length) for start in sorted(cut)]
+    return tuple(pieces)
+
+
+def ceil(time_us: int, length: int) -> int:
+    return -floor(-time_us, length)
+
+
+def assemble(candles: Mapping[str, Sequence[Candle]], ticks: Sequence[Tick], start_us: int, end_us: int) -> Cover:
+    """The cover of [start, end) from what `cover` said to read: candles by rung and ticks, each by time."""
+    minutes: dict[int, list[Tick]] = {}
+    for tick in ticks:
+        if counts(tick):
+            minutes.setdefault(floor(time_of(tick), length_us(FINEST)), []).append(tick)
+    parts: list[Part] = []
+
+    def take(rung: str, candle: Candle) -> None:
+        first, last = candle.start, candle.start + length_us(rung)
+        if last <= start_us or first >= end_us:
+            return
+        if start_us <= first and last <= end_us:
+            parts.append(Part(rung, candle))
+        elif rung == FINEST:
+            inside = minutes.get(first, [])
+            if len(inside) == candle.count:
+                parts.extend(of_ticks([tick for tick in inside if start_us <= time_of(tick) < end_us]))
+            else:
+                parts.append(Part(rung, candle))
+        else:
+            finer = [one for one in candles.get(BELOW[rung], ()) if first <= one.start < last]
+            for one in finer:
+                take(BELOW[rung], one)
+            if not finer:
+                parts.append(Part(rung, candle))
+
+    for candle in candles.get(COARSEST, ()):
+        take(COARSEST, candle)
+    whole = [(part.candle.start, part.candle.start + length_us(part.rung)) for part in parts if part.rung != TICKS]
+    return Cover(parts, min([start_us, *(first for first, _ in whole)]), max([end_us, *(last for _, last in whole)]))
+
+
+def of_ticks(ticks: Sequence[Tick]) -> list[Part]:
+    """The part of a minute as one candle, if there is any of it."""
+    ordered = sorted(ticks, key=lambda tick: tick.verdict == Verdict.LATE)
+    late = {index for index, tick in enumerate(ordered) if tick.verdict == Verdict.LATE}
+    rows = [(time_of(tick), price_of(tick), tick.volume) for tick in ordered]
+    return [Part(TICKS, candle) for candle in ladder_of(rows, FINEST, late)]
+
+
+def one_by_one(ticks: Iterable[Tick]) -> list[Part]:
+    """Each tick that counts as a candle of its own."""
+    return [
+        Part(TICKS, candle)
+        for tick in ticks
+        if counts(tick)
+        for candle in ladder_of([(time_of(tick), price_of(tick), tick.volume)], FINEST)
+    ]
+
+
+def counts(tick: Tick) -> bool:
+    """Whether it is in candles: it moved the price, or would have if it had not been late."""
+    return tick.verdict < MOVES or tick.verdict == Verdict.LATE
+
+
+def time_of(tick: Tick) -> int:
+    at = tick.received_at if tick.venue_time is None else tick.venue_time
+    if at is None:
+        raise ValueError(f"a tick of {tick.instrument} in history has no time")
+    return at
+
+
+def price_of(tick: Tick) -> float:
+    if tick.price is not None:
+        return tick.price
+    if tick.bid is None or tick.ask is None:
+        raise ValueError(f"a tick of {tick.instrument} in history has no price")
+    return (tick.bid + tick.ask) / 2
+
+
+# --------------------------------------------------------------------------------------------- together
+
+
+class Totals(msgspec.Struct, frozen=True):
+    count: int
+    open: float
+    high: float
+    low: float
+    close: float
+    mean: float
+    stddev: float  # of the population
+    volume: float
+
+
+def total(candles: Sequence[Candle]) -> Totals:
+    """Of candles one after another, at least one of them. As merging them would say; the sums are moved to the mean
+    in one step and added without loss, so a long span loses nothing by its first price being far from the rest."""
+    count, first = sum(one.count for one in candles), candles[0].open
+    shift = math.fsum(part for one in candles for part in (one.count * (one.open - first), one.sum)) / count
+    squares = math.fsum(part for one in candles for part in _squares_about(one, first + shift))
+    return Totals(
+        count=count,
+        open=first,
+        high=max(one.high for one in candles),
+        low=min(one.low for one in candles),
+        close=candles[-1].close,
+        mean=first + shift,
+        stddev=math.sqrt(max(squares / count, 0.0)),
+        volume=math.fsum(one.volume for one in candles),
+    )
+
+
+def _squares_about(candle: Candle, mean: float) -> tuple[float, float]:
+    """Σ(x-m)² = Σ(x-o)² + (o-m)(2Σ(x-o) + n(o-m)) for the open o."""
+    away = candle.open - mean
+    return candle.sum_squares, away * (2 * candle.sum + candle.count * away)
+
+
+class Falls(NamedTuple):
+    """`deepest` is the deepest fall below a peak before it that is certain, as a share of the peak. `hidden` holds
+    the indices of the candles in which a deeper one may be: between their high and a low behind it."""
+
+    deepest: float
+    hidden: list[int]
+
+
+def falls(candles: Sequence[Candle]) -> Falls:
+    """Of a candle it is known that its open stands before its low and its high before its close; whether the high
+    came before the low is not. So a low is held against the highest price of all candles before and its own open, a
+    close against its own high too. Over single ticks `deepest` is the drawdown; over candles the drawdown lies
+    between it and the deepest (high - low) / high of the hidden ones. A candle of late ticks is taken as it stands."""
+    deepest, peak, possible = 0.0, -math.inf, []
+    for index, one in enumerate(candles):
+        peak = max(peak, one.open)
+        deepest = max(deepest, 1 - one.low / peak)
+        if one.high > peak:
+            peak = one.high
+            deepest = max(deepest, 1 - one.close / peak)
+            possible.append((1 - one.low / peak, index))
+    return Falls(deepest, [index for share, index in possible if share > deepest])
+
+
+# ------------------------------------------------------------------------------------------- volatility
+
+
+def yearly_volatility(candles: Sequence[Candle], rung: str, session: Session) -> float | None:
+    """As a share; None where there are too few candles, or no session. See the top of this module."""
+    moved = returns(candles)
+    if len(moved) < LEAST_RETURNS:
+        return None
+    return stdev(moved) * math.sqrt(candles_a_year(rung, session))
+
+
+def returns(candles: Sequence[Candle]) -> list[float]:
+    """The logarithms of each close over the one before."""
+    return [math.log(after.close / before.close) for before, after in pairwise(candles)]
+
+
+@lru_cache(maxsize=256)
+def candles_a_year(rung: str, session: Session) -> float:
+    """How many intervals of the rung hold some open time, in a year of such weeks. A daily candle of a stock is one
+    of five a week, however few hours its market is open."""
+    length_s, week_s = RUNGS[rung], 7 * DAY_S
+    if not session.windows:
+        return week_s * WEEKS_A_YEAR / length_s
+    offset = datetime(2024, 1, 8, tzinfo=ZoneInfo(session.time_zone)).utcoffset()
+    ahead_s = 0 if offset is None else round(offset.total_seconds())
+    touched = {
+        at % week_s // length_s
+        for day, start_s, end_s in session.windows
+        for at in range(floor(day * DAY_S + start_s - ahead_s, length_s), day * DAY_S + end_s - ahead_s, length_s)
+    }
+    return len(touched) * WEEKS_A_YEAR
+
+
+def gapless(candles: Iterable[Candle], rung: str, session: Session) -> list[tuple[int, Candle]]:
+    """Candles that hold some open time, numbered one after another: an axis without closed hours. Candles of closed
+    hours, as an import may bring them, are left out."""
+    length = length_us(rung)
+    return list(enumerate(one for one in candles if _opens(one.start, length, session)))
+
+
+def _opens(start_us: int, length: int, session: Session) -> bool:
+    if is_open(session, start_us):
+        return True
+    until = hours_at(session, start_us).until_us
+    return until is not None and until < start_us + length
+
+
+# --------------------------------------------------------------------------- two of them, and the clock
+
+
+class Correlation(msgspec.Struct, frozen=True):
+    value: float  # -1 to 1
+    count: int  # of returns
+
+
+def correlation(one: Sequence[Candle], other: Sequence[Candle]) -> Correlation | None:
+    """Of the log returns of two instruments over the intervals of one rung that both have a candle of, each return
+    from the shared interval before. None where they share too few, or one of them did not move."""
+    theirs = {candle.start: candle for candle in other}
+    shared = [(candle, theirs[candle.start]) for candle in one if candle.start in theirs]
+    left, right = returns([pair[0] for pair in shared]), returns([pair[1] for pair in shared])
+    if len(left) < LEAST_RETURNS or len(set(left)) == 1 or len(set(right)) == 1:
+        return None
+    return Correlation(max(-1.0, min(1.0, pearson(left, right))), len(left))
+
+
+class Season(msgspec.Struct, frozen=True):
+    """What the price did in one hour of the day, or on one day of the week."""
+
+    key: int  # 0 to 23, or Monday = 0
+    count: int  # how many such hours or days
+    change: float  # the mean, as a share
+    rises: float  # the share of them in which the price rose
+
+
+def by_hour(candles: Sequence[Candle], zone: str) -> list[Season]:
+    """By the hour of the local clock. An hour that the clock repeats is one hour."""
+    return _seasons(candles, zone, lambda local: (local.date(), local.hour), lambda local: local.hour)
+
+
+def by_weekday(candles: Sequence[Candle], zone: str) -> list[Season]:
+    return _seasons(candles, zone, lambda local: local.date(), lambda local: local.weekday())
+
+
+def _seasons(
+    candles: Sequence[Candle], zone: str, same: Callable[[datetime], object], key: Callable[[datetime], int]
+) -> list[Season]:
+    """Each local hour or day counts once, from the close before it to its own close: a gap belongs to what it opens.
+    The first one has none before it and goes from its open. Candles must not be longer than what they are grouped to,
+    nor lie across its edge: hourly ones will do where the zone's offset is of whole hours."""
+    here = wording.zone(zone)
+    localised = [(wording.moment(one.start).astimezone(here), one) for one in candles]
+    changes: dict[int, list[float]] = {}
+    before = candles[0].open if candles else 0.0
+    for _, group in groupby(localised, key=lambda pair: same(pair[0])):
+        held = list(group)
+        close = held[-1][1].close
+        changes.setdefault(key(held[0][0]), []).append(close / before - 1)
+        before = close
+    return [
+        Season(one, len(found), fmean(found), sum(change > 0 for change in found) / len(found))
+        for one, found in sorted(changes.items())
+    ]
