@@ -1,6 +1,10 @@
 """The cache in this process."""
 
+import time
+
+from hub.cache import open_cache
 from hub.cache.memory import MemoryCache
+from hub.config import CacheSection
 from hub.testing import check_cache
 
 
@@ -21,6 +25,12 @@ async def test_it_keeps_the_contract() -> None:
     await check_cache(MemoryCache(clock=clock), clock.go_on)
 
 
+async def test_without_a_url_the_cache_is_in_the_process() -> None:
+    """What is configured by saying nothing."""
+    async with open_cache(CacheSection()) as cache:
+        assert isinstance(cache, MemoryCache)
+
+
 async def test_what_was_not_used_longest_goes_first() -> None:
     """The bound holds, and reading counts as use."""
     cache = MemoryCache(max_keys=3)
@@ -31,6 +41,41 @@ async def test_what_was_not_used_longest_goes_first() -> None:
     assert [await cache.get(key) for key in ("a", "b", "c", "d")] == [b"a", None, b"c", b"d"]
 
 
+async def test_large_values_are_bound_by_their_bytes() -> None:
+    """A few charts push out the oldest ones, long before there are many keys; what was replaced does not count."""
+    cache = MemoryCache(max_bytes=1000)
+    for _ in range(5):
+        await cache.set("a", bytes(300))
+    await cache.set("b", bytes(300))
+    await cache.set("c", bytes(300))
+    assert [await cache.get(key) is not None for key in ("a", "b", "c")] == [True, True, True]
+    await cache.set("d", bytes(500))
+    assert [await cache.get(key) is not None for key in ("a", "b", "c", "d")] == [False, False, True, True]
+    await cache.delete("d")
+    await cache.set("e", bytes(600))
+    assert [await cache.get(key) is not None for key in ("c", "e")] == [True, True]
+    assert cache._values.bytes == 300 + 600 + 2
+
+
+async def test_a_value_larger_than_the_whole_cache_pushes_nothing_out() -> None:
+    """It is not kept, and what stood under its key is gone."""
+    cache = MemoryCache(max_bytes=1000)
+    await cache.set("small", b"small")
+    await cache.set("large", b"before")
+    await cache.set("large", bytes(2000))
+    assert await cache.get_many(["small", "large"]) == [b"small", None]
+
+
+async def test_values_that_ended_leave_no_bytes_behind() -> None:
+    """What is read after its end is taken out."""
+    clock = Clock()
+    cache = MemoryCache(clock=clock)
+    await cache.set("chart", bytes(100_000), 10)
+    await clock.go_on(11)
+    assert await cache.get("chart") is None
+    assert cache._values.bytes == 0
+
+
 async def test_counters_count_toward_the_bound() -> None:
     """A flood of names cannot fill the memory."""
     cache = MemoryCache(max_keys=10)
@@ -39,16 +84,11 @@ async def test_counters_count_toward_the_bound() -> None:
     assert len(cache._values) == 10
 
 
-async def test_a_counter_reads_as_its_digits() -> None:
-    """As every shared cache shows it."""
-    cache = MemoryCache()
-    await cache.add("count", 41, 60)
-    await cache.add("count", 1, 60)
-    assert await cache.get("count") == b"42"
-
-
-async def test_a_value_of_digits_can_be_counted_on() -> None:
-    """Set, then added to."""
-    cache = MemoryCache()
-    await cache.set("count", b"40", 60)
-    assert await cache.add("count", 2, 60) == 42
+async def test_it_is_quick_with_everything_in_it() -> None:
+    """Being full costs a call nothing: a hundred thousand charts in turn, all but the newest pushed out."""
+    cache, chart = MemoryCache(max_bytes=1_000_000), bytes(10_000)
+    begun = time.perf_counter()
+    for number in range(100_000):
+        await cache.set(f"chart:{number}", chart)
+    assert time.perf_counter() - begun < 10
+    assert len(cache._values) == 99

@@ -1,7 +1,8 @@
-"""The cache: what may be lost at any time, in one process (`memory`) or shared by several.
+"""The cache: what may be lost at any time, in one process (`memory`) or shared by several (`redis`).
 
 Values are bytes; times to live are seconds. A key that was evicted reads as absent, a counter or board that was
-evicted begins anew: nothing that must be right stands here. `hub.testing.check_cache` holds every implementation to it.
+evicted begins anew: nothing that must be right stands here. No call fails because the cache is away. The names of the
+keys are in `keys`. `hub.testing.check_cache` holds every implementation to this contract.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -12,6 +13,12 @@ from hub.config import CacheSection
 
 
 class Cache(Protocol):
+    @property
+    def trouble(self) -> str:
+        """Why it is not there now; empty while it is. Calls go on meanwhile: they find nothing and keep nothing, and
+        counters count in this process."""
+        ...
+
     async def get(self, key: str) -> bytes | None: ...
 
     async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
@@ -30,7 +37,7 @@ class Cache(Protocol):
 
     async def add(self, key: str, amount: int, ttl_s: float) -> int:
         """Adds to a counter and returns it. The time to live is set when the counter begins, and not prolonged:
-        a window, not a silence."""
+        a window, not a silence. A value without an end that is counted on gets one."""
         ...
 
     async def rank(self, board: str, member: str, score: float) -> None:

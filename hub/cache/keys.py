@@ -2,13 +2,16 @@
 
 | key | what | until |
 | --- | --- | --- |
-| `price:<INSTRUMENT>` | the newest Quote, as JSON | it is replaced |
-| `movers:<span>` | board: instrument → change over the span, as a share | it is replaced, or the instrument is unranked |
-| `volatile:<span>` | board: instrument → yearly volatility over the span, as a share | the same |
-| `window:<INSTRUMENT>:<start>:<end>:<points>` | a window of candles, times in microseconds UTC | its time to live |
+| `price:<INSTRUMENT>` | the newest Quote, as JSON | a day after ingest last kept it |
+| `prices` | the instruments that have a price, as a JSON list | ingest has not kept them for three minutes |
+| `movers:<span>` | board: instrument → change over the span, as a share | it is replaced or unranked |
+| `volatile:<span>` | board: instrument → yearly volatility over the span, as a share | it is replaced or unranked |
+| `window:<INSTRUMENT>:<start>:<end>:<points>` | candles of a span, its times in microseconds UTC | its time to live |
 | `chart:<digest>` | a rendered chart, PNG | its time to live |
-| `lines:<user>:<minute>` | counter: lines of a person in that minute since 1970 | 120 s |
+| `lines:<user>:<minute>` | counter: lines of a person in that minute since 1970 | two minutes |
 """
+
+PRICES = "prices"
 
 
 def price(instrument: str) -> str:

@@ -1,8 +1,8 @@
 """Contract checks for whatever is interchangeable, for our own tests and for authors of plugins.
 
 Each `check_*` is a plain function that runs over every implementation and every fake of a contract, and fails
-with a sentence that says which promise was broken. The check of histories is in the room `history`. Nothing in the
-hub itself imports this module.
+with a sentence that says which promise was broken. The checks of histories and of caches have rooms of their
+own. Nothing in the hub itself imports this module.
 """
 
 import asyncio
@@ -10,10 +10,10 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
-from hub.cache import Cache
 from hub.model import Line, Nature, Refused, Reply, Tick
 from hub.normalize import price_of
 from hub.plugin import BotModule, Command, Feed, GiveUp, TryLater
+from hub.testing.cache import check_cache
 from hub.testing.history import DAY_US, EVER, MINUTE_US, NOON_US, OpenHistory, check_history, frame_of, same_candles
 
 __all__ = [
@@ -155,50 +155,3 @@ class _NoHub:
 
     async def publish(self, subject: str, payload: bytes) -> None:
         return
-
-
-# ------------------------------------------------------------------------------------------------ cache
-
-
-async def check_cache(cache: Cache, pass_time: Callable[[float], Awaitable[None]]) -> None:
-    """`cache` is empty; `pass_time` lets so many seconds go by for it."""
-    await _check_values(cache, pass_time)
-    await _check_counters(cache, pass_time)
-    await _check_boards(cache)
-
-
-async def _check_values(cache: Cache, pass_time: Callable[[float], Awaitable[None]]) -> None:
-    assert await cache.get("value") is None, "an absent key is None"
-    await cache.set("value", b"\x00one", 10)
-    assert await cache.get("value") == b"\x00one", "what was set is read"
-    await pass_time(6)
-    await cache.set("value", b"two", 10)
-    await pass_time(6)
-    assert await cache.get("value") == b"two", "setting again replaces the value and its time to live"
-    await pass_time(6)
-    assert await cache.get("value") is None, "a value ends with its time to live"
-    await cache.set("kept", b"")
-    await pass_time(1000)
-    assert await cache.get("kept") == b"", "without a time to live a value stays, also an empty one"
-    await cache.delete("kept")
-    await cache.delete("kept")
-    assert await cache.get("kept") is None, "what was deleted is gone; deleting it again is nothing"
-
-
-async def _check_counters(cache: Cache, pass_time: Callable[[float], Awaitable[None]]) -> None:
-    totals = await asyncio.gather(*(cache.add("count", 2, 10) for _ in range(20)))
-    assert sorted(totals) == list(range(2, 41, 2)), "counting is atomic: each sees a total of its own"
-    await pass_time(6)
-    assert await cache.add("count", -1, 10) == 39, "a counter goes down as well"
-    await pass_time(6)
-    assert await cache.add("count", 5, 10) == 5, "a counter's window is not prolonged by counting"
-
-
-async def _check_boards(cache: Cache) -> None:
-    assert await cache.top("board", 3) == [], "an absent board is empty"
-    for member, score in (("b", 1.5), ("a", 1.5), ("c", -2.0), ("d", 9.0)):
-        await cache.rank("board", member, score)
-    await cache.rank("board", "d", 0.0)
-    assert await cache.top("board", 3) == [("a", 1.5), ("b", 1.5), ("d", 0.0)], "highest first, equals by name"
-    assert len(await cache.top("board", 10)) == 4, "asking for more than there is gets what there is"
-    assert await cache.top("other", 3) == [], "boards are separate"
