@@ -21,8 +21,10 @@ from hub.model import (
     Armed,
     Candle,
     Destination,
+    Digest,
     Instrument,
     Line,
+    Lot,
     Message,
     Mover,
     Nature,
@@ -35,6 +37,7 @@ from hub.model import (
     Tick,
     Trigger,
     User,
+    WatchList,
 )
 
 
@@ -150,8 +153,71 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
     again_at: int | None = None  # wall time of the next try, where it waits
 
 
+class Going(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person who is forgotten takes along: rows by table, and the code that confirms it."""
+
+    code: str
+    counts: Mapping[str, int]
+
+
 class Personal(Protocol):
-    """What a person keeps in the hub beside alerts: watch lists, holdings, digests. See hub.personal."""
+    """What a person keeps in the hub beside alerts: watch lists, lots, digests. See hub.personal. BadRequest for what
+    is not there or is somebody else's."""
+
+    async def watchlists(self, request: Request) -> Sequence[WatchList]: ...
+    async def watch(self, request: Request, name: str, instruments: Sequence[str]) -> WatchList:
+        """Adds instruments to a list, which is made where there is none; the list as it is then."""
+        ...
+
+    async def unwatch(self, request: Request, name: str, instruments: Sequence[str]) -> WatchList: ...
+    async def drop_watchlist(self, request: Request, name: str) -> WatchList:
+        """The list as it was."""
+        ...
+
+    async def lots(self, request: Request) -> Sequence[Lot]:
+        """Held and sold."""
+        ...
+
+    async def lot(self, request: Request, lot_id: int) -> Lot: ...
+    async def add_lot(self, request: Request, lot: Lot) -> Lot: ...
+    async def sell(self, request: Request, lot: Lot, sold: Lot, rest: Lot | None) -> Lot:
+        """What hub.lots.read_sale made of `lot`; the part that was sold, with its number. What is left of a lot keeps
+        its number."""
+        ...
+
+    async def unsell(self, request: Request, lot_id: int) -> Lot: ...
+    async def remove_lot(self, request: Request, lot_id: int, *, undo: bool = False) -> Lot: ...
+    async def digests(self, request: Request) -> Sequence[Digest]: ...
+    async def set_digest(
+        self,
+        request: Request,
+        *,
+        at_s: int,
+        weekdays: str,
+        about: Literal["all", "watch", "portfolio"],
+        destination_id: int | None,
+    ) -> Digest:
+        """The digest of that plan, made or switched on."""
+        ...
+
+    async def switch_digests(self, request: Request, number: int | None, *, on: bool) -> Sequence[Digest]:
+        """The one of that number, or all."""
+        ...
+
+    async def remove_digest(self, request: Request, number: int) -> Digest: ...
+    async def belongings(self, request: Request) -> tuple[Mapping[str, Sequence[Mapping[str, Any]]], Mapping[str, int]]:
+        """All that the ledger knows of the person: rows by table, without addresses of destinations, and how many there
+        are, where only the newest are among the rows."""
+        ...
+
+    async def going(self, request: Request) -> Going: ...
+    async def confirm(self, request: Request, code: str) -> None:
+        """BadRequest where that code does not confirm that the person is to be forgotten."""
+        ...
+
+    async def forget(self, request: Request, code: str) -> Mapping[str, int]:
+        """Removes the person for good, once none of their alerts can ring; what was removed, rows by table."""
+        ...
 
 
 class Market(Protocol):

@@ -9,7 +9,8 @@ ROOT = Path(__file__).parent.parent
 FLOORS = [
     {"model"},
     {"plugin", "wording", "config", "frame", "retry", "units", "sessions", "evidence", "outgoing", "render",
-     "normalize", "arbiter", "instruments", "rules", "logs", "load", "spans", "currencies"},
+     "normalize", "arbiter", "instruments", "rules", "logs", "load", "spans", "currencies", "schedule",
+     "lots", "portfolio"},
     {"bus", "broker", "lock", "child", "history", "ledger", "cache", "reader"},
     {"ingest", "recorder", "engine", "delivery", "commands", "quotes", "bothost", "supervise", "check", "testing",
      "talk", "chat", "terminal", "context", "market", "personal", "hot", "digests", "importing", "exporting",
