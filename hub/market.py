@@ -1,15 +1,39 @@
-"""The market as commands see it: candles, statistics, rankings, currencies and charts. Implements hub.plugin.Market."""
+"""The market as commands see it: candles, statistics, rankings, currencies and charts. Implements hub.plugin.Market.
 
+A window of candles is kept in the cache under the times of the candles that it holds, so everybody who looks at "the
+last day" within the same candle shares one read of the history. One that ends before the current candle changes only
+by late ticks and imports, and is kept for a minute; one that reaches into it for two seconds. Whoever asks for what is
+just being read waits for that. Statistics are read from the ladder as hub.history.statistics lays it out, and are those
+of all ticks. Depends on the history, the cache, and the quotes and catalogue that `app` hands it.
+"""
+
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol
+from weakref import WeakValueDictionary
 
 import msgspec
 
-from hub.cache import Cache
+from hub import currencies
+from hub.cache import Cache, keys
 from hub.history import History
-from hub.model import Candle, Mover, Nature, Quote, Rate, Summary
+from hub.history import statistics as of
+from hub.history.ladder import floor, length_us, rung_for
+from hub.model import Candle, Instrument, Mover, Nature, Quote, Rate, Session, Summary
 from hub.plugin import BadRequest, Catalogue
+from hub.sessions import SESSIONS
+
+POINTS = 360
+"""Of the window whose candles give a volatility: 1m candles for an hour, 5m for a day, 1d for a year."""
+
+PAST_TTL_S, CURRENT_TTL_S = 60.0, 2.0
+MOST_RANKED = 10_000
+MOST_LOOKS = 200
+"""Reads below the candles of a span for its exact drawdown; behind that it is the deepest that is certain."""
+
+CACHED = msgspec.json.Decoder(tuple[str, str, list[Candle]])
+"""The rung that was wanted, the rung that it became, and the candles."""
 
 
 class Quotes(Protocol):
@@ -46,33 +70,133 @@ class Market:
         self._cache = cache
         self._charts = charts
         self._clock = clock
+        self._reading: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def now(self, instrument_id: str = "") -> int:
+        """Where all prices are of a recording: just behind the newest, so that the span that ends now holds it."""
         quote = self._quotes.get(instrument_id)
         newest = [quote] if quote else list(self._quotes.all())
         if newest and all(one.nature is Nature.RECORDING for one in newest):
-            return max(one.time for one in newest)
+            return max(one.time for one in newest) + 1
         return self._clock()
 
     async def candles(self, instrument_id: str, rung: str, start_us: int, end_us: int) -> Sequence[Candle]:
         return await self._history.candles(instrument_id, rung, start_us, end_us)
 
     async def window(self, instrument_id: str, start_us: int, end_us: int, points: int) -> tuple[str, Sequence[Candle]]:
-        return await self._history.window(instrument_id, start_us, end_us, points)
+        wanted = rung_for(end_us - start_us, points)
+        length = length_us(wanted)
+        first, last = floor(start_us, length), of.ceil(end_us, length)
+        key = keys.window(instrument_id, first, last, points)
+        lock = self._reading.setdefault(key, asyncio.Lock())
+        async with lock:
+            if (stored := await self._cache.get(key)) is not None:
+                known, rung, candles = CACHED.decode(stored)
+                if known == wanted:
+                    return rung, candles
+            rung, candles = await self._history.window(instrument_id, start_us, end_us, points)
+            ttl_s = PAST_TTL_S if last <= floor(self.now(instrument_id), length) else CURRENT_TTL_S
+            await self._cache.set(key, msgspec.json.encode((wanted, rung, candles)), ttl_s)
+            return rung, candles
 
     async def reach(self, instrument_id: str) -> tuple[int, int] | None:
-        raise NotImplementedError
+        spans = (await self._history.reach(instrument_id)).values()
+        quote = self._quotes.get(instrument_id)
+        times = [*(time_us for span in spans for time_us in span), *([quote.time] if quote else [])]
+        return (min(times), max(times)) if times else None
 
     async def summary(self, instrument_id: str, start_us: int, end_us: int) -> Summary | None:
-        raise NotImplementedError
+        held = await self._cover(instrument_id, start_us, end_us)
+        if not held.parts:
+            return None
+        totals = of.total([part.candle for part in held.parts])
+        rung, candles = await self.window(instrument_id, start_us, end_us, POINTS)
+        begun = [one for one in candles if one.start >= start_us]
+        return Summary(
+            instrument=instrument_id,
+            start=held.start_us,
+            end=held.end_us,
+            change=totals.close / totals.open - 1,
+            drawdown=await self._drawdown(instrument_id, held),
+            volatility=of.yearly_volatility(begun, rung, self._session(instrument_id)),
+            **msgspec.structs.asdict(totals),
+        )
+
+    async def _cover(self, instrument_id: str, start_us: int, end_us: int) -> of.Cover:
+        """What is read while a tick lands may hold it in one rung and not yet in another: its minute is then taken
+        whole, which at the end of now is the same."""
+        pieces = of.cover(start_us, end_us)
+        ticks = [piece for piece in pieces if piece.rung == of.TICKS]
+        rungs = [piece for piece in pieces if piece.rung != of.TICKS]
+        found_ticks = await asyncio.gather(*(self._history.ticks(instrument_id, *piece[1:]) for piece in ticks))
+        found = await asyncio.gather(*(self._history.candles(instrument_id, *piece) for piece in rungs))
+        candles: dict[str, list[Candle]] = {}
+        for piece, held in zip(rungs, found, strict=True):
+            candles.setdefault(piece.rung, []).extend(held)
+        cover = of.assemble(candles, [tick for held in found_ticks for tick in held], start_us, end_us)
+        return cover._replace(end_us=end_us) if end_us >= self.now(instrument_id) else cover
+
+    async def _drawdown(self, instrument_id: str, held: of.Cover) -> float:
+        """Looks into the candles that may hide a deeper fall than is certain, until none is left."""
+        parts, closed, looks = list(held.parts), set[tuple[str, int]](), 0
+        while True:
+            found = of.falls([part.candle for part in parts])
+            hidden = [index for index in found.hidden if _place(parts[index]) not in closed]
+            looks += len(hidden)
+            if not hidden or looks > MOST_LOOKS:
+                return found.deepest
+            finer = await asyncio.gather(*(self._below(instrument_id, parts[index], held) for index in hidden))
+            for index, below in reversed(list(zip(hidden, finer, strict=True))):
+                closed.add(_place(parts[index]))
+                if sum(part.candle.count for part in below) == parts[index].candle.count:
+                    parts[index : index + 1] = below
+
+    async def _below(self, instrument_id: str, part: of.Part, held: of.Cover) -> list[of.Part]:
+        start = part.candle.start
+        if part.rung in (of.TICKS, of.FINEST):
+            end = min(start + length_us(of.FINEST), held.end_us)
+            return of.one_by_one(await self._history.ticks(instrument_id, max(start, held.start_us), end))
+        rung = of.BELOW[part.rung]
+        candles = await self._history.candles(instrument_id, rung, start, start + length_us(part.rung))
+        return [of.Part(rung, one) for one in candles]
 
     async def movers(self, span: str, count: int, *, by: Literal["up", "down", "volatile"]) -> Sequence[Mover]:
-        raise NotImplementedError
+        """Only what rose is "up", only what fell is "down"."""
+        if by == "volatile":
+            changes = dict(await self._cache.top(keys.movers(span), MOST_RANKED))
+            ranked = await self._known(keys.volatile(span), MOST_RANKED)
+            return [
+                Mover(instrument=one, change=changes[one], volatility=share) for one, share in ranked if one in changes
+            ][:count]
+        volatile = dict(await self._cache.top(keys.volatile(span), MOST_RANKED))
+        ranked = await self._known(keys.movers(span), MOST_RANKED, lowest=by == "down")
+        return [
+            Mover(instrument=one, change=change, volatility=volatile.get(one))
+            for one, change in ranked
+            if (change < 0 if by == "down" else change > 0)
+        ][:count]
+
+    async def _known(self, board: str, count: int, *, lowest: bool = False) -> list[tuple[str, float]]:
+        """Without what stood on the board before the configuration changed."""
+        served = {one.id for one in self._catalogue.served()}
+        return [row for row in await self._cache.top(board, count, lowest=lowest) if row[0] in served]
 
     def rate(self, source: str, target: str) -> Rate:
-        raise NotImplementedError
+        quotes = {one.instrument: one for one in self._quotes.all()}
+        return currencies.rate(source, target, quotes, self._catalogue, self.is_stale)
+
+    def is_stale(self, instrument: Instrument, quote: Quote) -> bool:
+        return currencies.is_stale(instrument, quote, self._clock())
+
+    def _session(self, instrument_id: str) -> Session:
+        instrument = self._catalogue.get(instrument_id)
+        return SESSIONS[instrument.session] if instrument else Session()
 
     async def draw(self, chart: msgspec.Struct) -> bytes:
         if self._charts is None:
             raise BadRequest('charts need matplotlib: pip install "tocsin[charts]"')
         return await self._charts.draw(chart)
+
+
+def _place(part: of.Part) -> tuple[str, int]:
+    return part.rung, part.candle.start
