@@ -1,0 +1,108 @@
+"""Several instruments in one picture: on one line of time, in percent, as a ratio, in another currency. Pure.
+
+Instruments are open at different hours. Where one has no candle its last close stands, and nothing is drawn before all
+of them have a price. Depends on hub.model.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import msgspec
+
+from hub.model import Candle
+
+
+class Aligned(msgspec.Struct, frozen=True):
+    """Closes of several instruments at the same times; one row an instrument."""
+
+    times: tuple[int, ...]
+    closes: tuple[tuple[float, ...], ...]
+
+
+def align(series: Sequence[Sequence[Candle]]) -> Aligned:
+    """From the first time at which all have a price; empty where there is none such."""
+    if not series or not all(series):
+        return Aligned((), tuple(() for _ in series))
+    begin = max(candles[0].start for candles in series)
+    times = sorted({candle.start for candles in series for candle in candles if candle.start >= begin})
+    return Aligned(tuple(times), tuple(tuple(_closes_at(candles, times)) for candles in series))
+
+
+def _closes_at(candles: Sequence[Candle], times: Sequence[int]) -> list[float]:
+    """The close of the newest candle that began by each time; there is one."""
+    closes, place = [], 0
+    for time_us in times:
+        while place + 1 < len(candles) and candles[place + 1].start <= time_us:
+            place += 1
+        closes.append(candles[place].close)
+    return closes
+
+
+def in_percent(closes: Sequence[float]) -> tuple[float, ...]:
+    """Of the first: 2.0 is two percent above it."""
+    return tuple((close / closes[0] - 1) * 100 for close in closes)
+
+
+def ratio(first: Sequence[Candle], second: Sequence[Candle]) -> tuple[Candle, ...]:
+    """How many of the second one of the first costs, at closes: what the price was between them in either is not known
+    at the same moment, so a candle spans from one close to the next."""
+    aligned = align([first, second])
+    values = [one / other for one, other in zip(*aligned.closes, strict=True) if other]
+    if not values or len(values) < len(aligned.times):
+        return ()
+    return tuple(_line(*step) for step in zip(aligned.times, [values[0], *values], values, strict=False))
+
+
+def _line(start: int, before: float, value: float) -> Candle:
+    """A candle that only moved from one value to the other."""
+    return Candle(
+        start=start,
+        open=before,
+        high=max(before, value),
+        low=min(before, value),
+        close=value,
+        count=1,
+        sum=value - before,
+        sum_squares=(value - before) ** 2,
+    )
+
+
+def line_of(points: Sequence[tuple[int, float]]) -> tuple[Candle, ...]:
+    """Values over time, as candles that a line or an area can be drawn of."""
+    values = [value for _, value in points]
+    starts = [time_us for time_us, _ in points]
+    return tuple(_line(*step) for step in zip(starts, values[:1] + values, values, strict=False))
+
+
+def scaled(candles: Sequence[Candle], rates: Sequence[float]) -> tuple[Candle, ...]:
+    """Each candle times its rate; its volume is of the instrument and stays."""
+    return tuple(
+        Candle(
+            start=candle.start,
+            open=candle.open * rate,
+            high=candle.high * rate,
+            low=candle.low * rate,
+            close=candle.close * rate,
+            volume=candle.volume,
+            count=candle.count,
+            sum=candle.sum * rate,
+            sum_squares=candle.sum_squares * rate * rate,
+        )
+        for candle, rate in zip(candles, rates, strict=True)
+    )
+
+
+def rates_at(candles: Sequence[Candle], times: Sequence[int], *, inverse: bool = False) -> list[float] | None:
+    """The rate at each of those times, by a currency pair's closes; before its first candle, its first open. None
+    where the pair has no candle, or its first begins behind the middle of the times: that would be a guess."""
+    if not candles or not times or candles[0].start > times[len(times) // 2]:
+        return None
+    first = candles[0]
+    known = [_line(min(first.start, times[0]), first.open, first.open), *candles]
+    rates = _closes_at(known, times)
+    return [1 / rate for rate in rates] if inverse else rates
+
+
+def common_step(candles: Sequence[Candle]) -> int:
+    """The least distance between two candles, which is the length of one; 0 of fewer than two."""
+    return min((after.start - before.start for before, after in pairwise(candles)), default=0)
