@@ -20,7 +20,9 @@ from hub.frame import Frame
 from hub.history import History, HistoryFull, HistoryTooNew, HistoryTrouble, Position, open_history
 from hub.history.ladder import RUNGS, ladder_of
 from hub.history.schema import MIGRATIONS
-from hub.history.sqlite import READ_NEWEST, Memory, SqliteHistory, open_sqlite
+from hub.history.sqlite import SqliteHistory, open_sqlite
+from hub.history.sqlite_rows import READ_NEWEST
+from hub.history.sqlite_writer import Memory
 from hub.model import Kind, Nature, Tick, Verdict
 from hub.testing import EVER, MINUTE_US, NOON_US, check_history, frame_of, same_candles
 

@@ -161,6 +161,9 @@ def test_small_moves_of_a_large_price_keep_their_deviation() -> None:
         (600 * MINUTE_US, 300, "1m"),
         (600 * MINUTE_US + 1, 300, "5m"),
         (DAY_US, 300, "5m"),
+        (3000 * MINUTE_US, 300, "5m"),
+        (3000 * MINUTE_US + 1, 300, "15m"),
+        (6 * DAY_US, 300, "15m"),
         (7 * DAY_US, 300, "1h"),
         (25 * DAY_US, 300, "1h"),
         (26 * DAY_US, 300, "1d"),
@@ -174,5 +177,5 @@ def test_a_span_gets_the_finest_rung_of_at_most_twice_the_points(span_us: int, p
 
 def test_an_unknown_rung_is_refused_with_the_known_ones() -> None:
     """The sentence says what was asked and what there is."""
-    with pytest.raises(ValueError, match='"2m" is no rung of the candle ladder; the rungs are 1m, 5m, 1h, 1d'):
+    with pytest.raises(ValueError, match='"2m" is no rung of the candle ladder; the rungs are 1m, 5m, 15m, 1h, 1d'):
         length_us("2m")

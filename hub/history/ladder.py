@@ -7,14 +7,14 @@ that is paid for each tick is one rung: the others are made by merging. Depends 
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import compress
 from operator import mul
 from typing import NamedTuple
 
 from hub.model import MOVES, SECOND_US, Candle, Verdict
 
-RUNGS = {"1m": 60, "5m": 300, "1h": 3_600, "1d": 86_400}
+RUNGS = {"1m": 60, "5m": 300, "15m": 900, "1h": 3_600, "1d": 86_400}
 """Name → length in seconds, each a multiple of the one before."""
 
 MINUTE_US = 60 * SECOND_US
@@ -191,6 +191,40 @@ def rung_for(span_us: int, points: int) -> str:
         if span_us <= 2 * points * length_us(rung):
             return rung
     return next(reversed(RUNGS))
+
+
+def reaches_back(rung: str, start_us: int, first: int) -> bool:
+    """Whether the first candle that the rung has of a span begins so near to the span's start that `farthest` would
+    surely stay with it."""
+    coarser = list(RUNGS)[list(RUNGS).index(rung) + 1 :][:1]
+    return all(first < floor(start_us, length_us(one)) + length_us(one) for one in coarser)
+
+
+Steps = tuple[str, str]
+"""(coarser, finer): two rungs, which may be the same."""
+
+
+def sought(rung: str, start_us: int) -> dict[Steps, int]:
+    """Where `farthest` wants to know the first candle of the span: from which time on `finer` is to be searched, for
+    all rungs from `rung` up."""
+    rungs = list(RUNGS)[list(RUNGS).index(rung) :]
+    return {
+        (coarser, finer): floor(start_us, length_us(coarser))
+        for place, coarser in enumerate(rungs)
+        for finer in rungs[: place + 1]
+    }
+
+
+def farthest(rung: str, firsts: Mapping[Steps, int | None]) -> str:
+    """`rung`, or where a coarser one has a candle of the span in whose interval it has none and before which it has
+    none either, the finest of those that reach as far back. `firsts` answers `sought`: the start of that rung's first
+    candle from there on, None where the span has none. (A candle that is made of finer ones is no such candle.)"""
+    best = rung
+    for coarser in list(RUNGS)[list(RUNGS).index(rung) + 1 :]:
+        first, finer = firsts[coarser, coarser], firsts[coarser, best]
+        if first is not None and (finer is None or first < floor(finer, length_us(coarser))):
+            best = coarser
+    return best
 
 
 def ladder_of(ticks: Iterable[tuple[int, float, float | None]], rung: str, late: Collection[int] = ()) -> list[Candle]:

@@ -3,6 +3,7 @@ them to the next. Depends on sqlite3.
 """
 
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 from hub.history import HistoryTooNew
@@ -48,17 +49,61 @@ CREATE TABLE finished (source TEXT PRIMARY KEY, lines INTEGER NOT NULL) WITHOUT 
 CREATE TABLE tries (sequence INTEGER PRIMARY KEY, count INTEGER NOT NULL);
 """
 
-MIGRATIONS = (FIRST,)
+# 15m candles are built from the 5m ones. Their sums move to the first open by the algebra of ladder.merge; % takes the
+# sign of the time in SQLite, so times before 1970 need it twice.
+SECOND = """
+-- `filled`: 0 for a bar that was given as it is, on any rung. Of a 1m candle also the id of the source whose `fill`
+-- made it; NULL if the recorder did, or added to it.
+ALTER TABLE candles ADD COLUMN filled INTEGER;
+
+-- The rung of 900 seconds.
+INSERT INTO candles
+SELECT 900, instrument, at, first, max(high), min(low), last, sum(volume), sum(count),
+    sum(sum + count * (open - first)),
+    sum(sum_squares + (open - first) * (2 * sum + count * (open - first))), NULL
+FROM (
+    SELECT *, first_value(open) OVER parts AS first, last_value(close) OVER parts AS last
+    FROM (
+        SELECT *, start - (start % 900000000 + 900000000) % 900000000 AS at FROM candles WHERE seconds = 300
+    )
+    WINDOW parts AS (
+        PARTITION BY instrument, at ORDER BY start ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
+    )
+)
+GROUP BY instrument, at;
+"""
+
+MIGRATIONS = (FIRST, SECOND)
 """The nth takes a file from user_version n to n + 1."""
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:
-    """Each step is one transaction, so a death in between leaves a whole version."""
+    """Each step is one transaction, so a death in between leaves a whole version; of several programs that open an old
+    file one takes the step."""
+    while (version := _version(connection, path)) < len(MIGRATIONS):
+        connection.execute("BEGIN IMMEDIATE")
+        if _version(connection, path) == version:
+            for statement in statements(MIGRATIONS[version]):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {version + 1}")
+        connection.execute("COMMIT")
+
+
+def _version(connection: sqlite3.Connection, path: Path) -> int:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > len(MIGRATIONS):
         raise HistoryTooNew(
             f"the history {path} has version {version}, this tocsin knows up to {len(MIGRATIONS)}: "
             "start the newer tocsin again, or give this one another data folder"
         )
-    for number in range(version, len(MIGRATIONS)):
-        connection.executescript(f"BEGIN IMMEDIATE; {MIGRATIONS[number]}; PRAGMA user_version = {number + 1}; COMMIT")
+    return int(version)
+
+
+def statements(script: str) -> Iterator[str]:
+    """Each ends at the end of a line. (executescript would commit before it begins.)"""
+    lines: list[str] = []
+    for line in script.splitlines():
+        lines.append(line)
+        if sqlite3.complete_statement("\n".join(lines)):
+            yield "\n".join(lines)
+            lines = []

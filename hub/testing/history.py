@@ -98,7 +98,7 @@ async def _check_empty(history: History) -> None:
     assert await history.finished() == {}
     assert await history.ticks("NO-SUCH", *EVER) == []
     assert await history.candles("NO-SUCH", "1m", *EVER) == []
-    assert await history.window("NO-SUCH", 0, DAY_US, 100) == ("1h", [])
+    assert await history.window("NO-SUCH", 0, DAY_US, 100) == ("15m", [])
     assert await history.day("NO-SUCH", NOON_US) == (None, None)
     assert await history.prune(EVER[1]) == 0
 
