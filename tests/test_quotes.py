@@ -9,8 +9,9 @@ import pytest
 
 from hub import bus as names
 from hub.bus import Bus, connect
+from hub.cache.memory import MemoryCache
 from hub.model import Candle, Instrument, Kind, Nature, Quote, Tick
-from hub.quotes import Quotes
+from hub.quotes import Quotes, remembered
 
 if TYPE_CHECKING:
     from tests.conftest import NatsServer
@@ -133,3 +134,84 @@ async def test_age_and_staleness_are_computed_when_they_are_read(bus: Bus) -> No
     assert quotes.stale(quote(received_at=NOW - 31 * S))
     assert not quotes.stale(quote(received_at=NOW - 31 * S, market_open=False))
     assert quotes.stale(quote(stale_since=NOW - S))
+
+
+# ---------------------------------------------------------------------------------------------- the cache
+
+
+class Untouched:
+    """A history that nobody may ask."""
+
+    async def natures(self) -> dict[str, Nature]:
+        raise AssertionError("history was asked for what the cache has")
+
+    async def last_ticks(self) -> dict[str, Tick]:
+        raise AssertionError("history was asked for what the cache has")
+
+    async def day(self, instrument: str, time_us: int) -> tuple[Candle | None, Candle | None]:
+        raise AssertionError(f"history was asked for {instrument}, which the cache has")
+
+
+BITCOIN = quote(instrument="BTC-USD", price=60000.0, received_at=NOW - S)
+
+
+async def filled(bus: Bus, history: Any, values: dict[str, bytes]) -> Quotes:
+    cache = MemoryCache()
+    await cache.set_many(values)
+    made = Quotes(bus, history, Catalogue(), cache=cache, clock=lambda: NOW)
+    await made.start()
+    await made.stop()
+    return made
+
+
+def kept(*quotes: Quote, listed: bytes | None = None) -> dict[str, bytes]:
+    listed = listed or msgspec.json.encode([one.instrument for one in quotes])
+    return {"prices": listed} | {f"price:{one.instrument}": msgspec.json.encode(one) for one in quotes}
+
+
+async def test_nobody_asks_the_database_for_what_the_cache_has(bus: Bus) -> None:
+    """All prices that ingest keeps, in one read; what the catalogue lost is left out."""
+    quotes = await filled(bus, Untouched(), kept(quote(), BITCOIN, quote(instrument="OLD")))
+    assert quotes.all() == [BITCOIN, quote()]
+
+
+@pytest.mark.parametrize("payload", [b"{", b"", msgspec.json.encode(BITCOIN), None])
+async def test_what_the_cache_lacks_comes_from_history(bus: Bus, payload: bytes | None) -> None:
+    """One price was evicted, or is broken, or another's: that one is asked for, and no other."""
+    past = Past()
+    values = kept(quote(), BITCOIN) | {"price:XAU-USD": payload or b""}
+    if payload is None:
+        del values["price:XAU-USD"]
+    quotes = await filled(bus, past, values)
+    assert [name for name, _ in past.asked] == ["XAU-USD"]
+    assert [one.price for one in quotes.all()] == [60000.0, 2400.5]
+
+
+@pytest.mark.parametrize("listed", [None, b"{", b"[1]"])
+async def test_prices_that_nobody_keeps_any_more_count_for_nothing(bus: Bus, listed: bytes | None) -> None:
+    """The list of prices ends soon after the ingest that writes it; what else stands there may be of last week."""
+    values = kept(quote(price=1.0, received_at=NOW), listed=listed)
+    if listed is None:
+        del values["prices"]
+    (gold,) = (await filled(bus, Past(), values)).all()
+    assert gold.price == 2400.5
+
+
+async def test_a_new_hub_has_nothing_to_ask_for(bus: Bus) -> None:
+    """An empty list is an answer."""
+    assert (await filled(bus, Untouched(), {"prices": b"[]"})).all() == []
+
+
+async def test_what_history_remembers_knows_whether_its_market_is_open() -> None:
+    """At a weekend gold is closed and not blind; a recording's market is as it was."""
+    catalogue = Catalogue()
+    catalogue.instruments["XAU-USD"] = Instrument(id="XAU-USD", name="Gold", session="metals-otc")
+    friday = 1_399_032_000 * S
+    tick = Tick(instrument="XAU-USD", kind=Kind.TRADE, price=1.0, received_at=friday, source="demo")
+    for nature, now, open_ in [
+        (Nature.LIVE, friday, True),
+        (Nature.LIVE, friday + 86_400 * S, False),
+        (Nature.RECORDING, friday + 86_400 * S, True),
+    ]:
+        found = await remembered(Past(), catalogue, tick, nature, now)
+        assert found is not None and found.market_open is open_
