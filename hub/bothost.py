@@ -21,7 +21,7 @@ from hub import load, outgoing
 from hub.bus import Bus
 from hub.config import BotSection, Config
 from hub.logs import Repeats
-from hub.model import Checked, Destination, Line, Message, Receipt, Reply
+from hub.model import Checked, Destination, Line, Menu, Message, Receipt, Reply
 from hub.plugin import Bot, GiveUp, TryLater
 from hub.retry import backoff
 
@@ -41,6 +41,9 @@ class BusHub:
 
     async def ask(self, line: Line) -> Reply:
         return await self._bus.request(names.LINE, line, Reply, ASK_S)
+
+    async def menu(self) -> Menu:
+        return await self._bus.request(names.MENU, b"", Menu, ASK_S)
 
     async def publish(self, subject: str, payload: bytes) -> None:
         await self._bus.client.publish(subject, payload)

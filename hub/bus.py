@@ -8,6 +8,7 @@
 | `quote.<INSTRUMENT>` | core | the newest Quote (JSON); may be dropped |
 | `feed.<name>` | core, request | ticks as JSON from programs outside (plugins.feeds.nats) |
 | `line` | request, queue | Line → Reply: whatever a person can do |
+| `menu` | request, queue | → Menu: what can be asked, for platforms' own menus |
 | `command.<name>` | request, queue | Request → Reply |
 | `engine.alerts` | request | changes of alerts → the engine, the only writer of live alert state |
 | `outbox` | core | nudge: rows were committed for these destinations |
@@ -40,6 +41,7 @@ QUARANTINE = "QUARANTINE"
 QUARANTINE_SUBJECT = "tocsin.quarantine"
 READERS = "readers"
 LINE = "line"
+MENU = "menu"
 ENGINE_ALERTS = "engine.alerts"
 OUTBOX = "outbox"
 STATUS = "status"

@@ -192,12 +192,18 @@ class Role(StrEnum):
 
 class Who(Noun, frozen=True, kw_only=True):
     """Somebody as a platform names them: what a bot sends along with a line. `place` is the channel or
-    group the line was written in, empty in a private talk."""
+    group the line was written in, empty in a private talk. `address` is where the bot sends what is for that place,
+    or in a private talk for that person (Destination.address); empty where it cannot. `admin`: the platform says that
+    they administer the place. `language` is what their client speaks, as a hint ("de", "pt-BR")."""
 
     platform: str
     id: str
     name: str = ""
     place: str = ""
+    place_name: str = ""
+    address: str = ""
+    admin: bool = False
+    language: str = ""
 
 
 class User(Noun, frozen=True, kw_only=True):
@@ -417,6 +423,45 @@ class File(Noun, frozen=True, kw_only=True):
     content: bytes
 
 
+class Argument(Noun, frozen=True, kw_only=True):
+    """One thing that a command takes, for menus, completion and forms. A line holds the values in the order of the
+    arguments, each behind its `lead` if it has one ("vs silver"); hub.forms makes it."""
+
+    name: str  # a word in lower case: "instrument"
+    about: str  # a few words for a person: "what to watch"
+    kind: Literal["instrument", "instruments", "number", "choice", "span", "alert", "text"] = "text"
+    choices: tuple[str, ...] = ()  # of a choice; at most 25
+    required: bool = False
+    lead: str = ""
+    example: str = ""
+
+
+class Form(Noun, frozen=True, kw_only=True):
+    """What is still to be said: a platform shows it as its own form, or asks step by step. `values` is what was
+    understood, by the argument's name. What comes out of it is a line that begins with `command`."""
+
+    title: str
+    command: str
+    arguments: tuple[Argument, ...]
+    values: dict[str, str] = {}
+
+
+class MenuEntry(Noun, frozen=True, kw_only=True):
+    name: str
+    usage: str
+    summary: str
+    examples: tuple[str, ...]
+    arguments: tuple[Argument, ...]
+    role: Role  # the least that may run it
+
+
+class Menu(Noun, frozen=True, kw_only=True):
+    """What a hub can be asked, for a platform's own menus and completion; answered on the subject `menu`."""
+
+    commands: tuple[MenuEntry, ...]
+    instruments: tuple[Instrument, ...]  # those that are served
+
+
 class Reply(Noun, frozen=True, kw_only=True):
     """What a command answers: what every platform can show. Table cells are text; the first row is the head. `image`
     is a PNG, and `lines` say in words what it shows. `ok` is false where the request was refused, and then `lines` say
@@ -428,8 +473,9 @@ class Reply(Noun, frozen=True, kw_only=True):
     image: bytes | None = None
     file: File | None = None
     buttons: tuple[Button, ...] = ()
-    private: bool = False
-    replace: bool = False
+    form: Form | None = None  # offered with the rest; a platform without forms leaves it out
+    private: bool = False  # for the asker's eyes: not into a group where the platform can help it
+    replace: bool = False  # in the place of the message whose button was pressed
     ok: bool = True
     facts: dict[str, object] = {}  # the same answer for programs (`tocsin ask --json`)
 

@@ -8,7 +8,7 @@ import hashlib
 import ipaddress
 from collections.abc import Sequence
 
-from hub.model import Destination, Message, Notification
+from hub.model import Button, Destination, Message, Notification
 
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -46,6 +46,27 @@ def _evidence(notification: Notification) -> str:
     if notification.note and notification.note not in notification.text:
         return f"{notification.text}\n{notification.note}".lstrip()
     return notification.text
+
+
+def buttons(notification: Notification) -> tuple[Button, ...]:
+    """What one can do about an alert that rang, most wanted first; each is a line within a platform's 64 bytes."""
+    if notification.alert_id is None:
+        return ()
+    number, instrument = notification.alert_id, notification.instrument
+    lines = {
+        "15 min": f"snooze {number} 15m",
+        "1 h": f"snooze {number} 1h",
+        "Tomorrow": f"snooze {number} until tomorrow",
+        "Again": f"again {number}",
+        "−5 %": f"move {number} -5%",
+        "−1 %": f"move {number} -1%",
+        "+1 %": f"move {number} +1%",
+        "+5 %": f"move {number} +5%",
+        "Chart": f"chart {instrument} 24h",
+        "Mute": f"mute {instrument}",
+        "Delete": f"delete {number}",
+    }
+    return tuple(Button(label=label, line=line) for label, line in lines.items())
 
 
 def private(address: str) -> bool:

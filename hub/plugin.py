@@ -25,6 +25,7 @@ from hub.model import (
     Instrument,
     Line,
     Lot,
+    Menu,
     Message,
     Mover,
     Nature,
@@ -304,7 +305,9 @@ class Context(Protocol):
 
 
 class Command(Protocol):
-    """The shape of a command module. NAME defaults to the module's name."""
+    """The shape of a command module. NAME defaults to the module's name. It may have `ARGUMENTS`, a sequence of
+    hub.model.Argument: then platforms offer its menu, completion and form by themselves; without it they offer one
+    text. It may have `ROLE`, the least role that may run it; a member's by default."""
 
     NAME: str
     USAGE: str  # "price gold silver …"
@@ -322,6 +325,10 @@ class Hub(Protocol):
 
     async def ask(self, line: Line) -> Reply:
         """Runs one line as that person; TryLater when no hub answers in time."""
+        ...
+
+    async def menu(self) -> Menu:
+        """What can be asked; TryLater when no hub answers. It changes with the hub's version and configuration."""
         ...
 
     async def publish(self, subject: str, payload: bytes) -> None: ...

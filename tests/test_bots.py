@@ -20,7 +20,7 @@ from hub import bothost, bus, outgoing
 from hub.bothost import Sender
 from hub.bus import Bus
 from hub.config import BotSection, Config, DeliverySection
-from hub.model import Checked, Destination, Line, Message, Notification, Receipt, Reply
+from hub.model import Checked, Destination, Line, Menu, Message, Notification, Receipt, Reply
 from hub.plugin import GiveUp, Hub, TryLater
 from hub.testing import check_bot
 
@@ -283,6 +283,9 @@ class HeardHub:
 
     def __init__(self) -> None:
         self.published: list[tuple[str, bytes]] = []
+
+    async def menu(self) -> Menu:
+        raise AssertionError("this bot shows no menu")
 
     async def ask(self, line: Line) -> Reply:
         raise AssertionError("the console asks nothing")

@@ -8,12 +8,12 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FLOORS = [
     {"model"},
-    {"plugin", "wording", "config", "frame", "retry", "units", "sessions", "evidence", "outgoing", "render",
+    {"plugin", "wording", "config", "frame", "retry", "units", "sessions", "evidence", "outgoing", "render", "forms",
      "normalize", "arbiter", "instruments", "rules", "logs", "load", "spans", "currencies", "schedule",
      "lots", "portfolio"},
     {"bus", "broker", "lock", "child", "history", "ledger", "cache", "reader"},
     {"ingest", "recorder", "engine", "delivery", "commands", "quotes", "bothost", "supervise", "check", "testing",
-     "talk", "chat", "terminal", "context", "market", "personal", "hot", "digests", "importing", "exporting",
+     "talk", "chat", "terminal", "context", "held", "market", "personal", "hot", "digests", "importing", "exporting",
      "migrate", "backup"},
     {"app", "replay", "demo"},
     {"cli", "cli_data", "__main__"},

@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
-from hub.model import Line, Nature, Refused, Reply, Tick
+from hub.model import Line, Menu, Nature, Refused, Reply, Tick
 from hub.normalize import price_of
 from hub.plugin import BotModule, Command, Feed, GiveUp, TryLater
 from hub.testing.cache import check_cache
@@ -151,6 +151,9 @@ class _NoHub:
     """A hub that answers nothing, so that a bot is looked at by itself."""
 
     async def ask(self, line: Line) -> Reply:
+        raise TryLater("no hub answers in a contract check")
+
+    async def menu(self) -> Menu:
         raise TryLater("no hub answers in a contract check")
 
     async def publish(self, subject: str, payload: bytes) -> None:
