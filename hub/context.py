@@ -81,6 +81,7 @@ class HubContext:
         self.catalogue = catalogue
         self.now = clock
         self.decimals_of: Callable[[str], int] = self._decimals_of
+        self.theme = config.charts.theme
         self._bus = bus
         self._ledger = ledger
         self._quotes = quotes

@@ -261,6 +261,7 @@ class Context(Protocol):
 
     catalogue: Catalogue
     decimals_of: Callable[[str], int]
+    theme: str  # of charts, for people who have not said theirs
     market: Market
     personal: "Personal"
 
