@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import nats.errors
 import sqlalchemy as sa
 import structlog
 
@@ -30,29 +31,43 @@ from hub.config import Config, FeedSection
 from hub.delivery import Delivery
 from hub.engine import Engine
 from hub.frame import NewerFrame, Position, lane
-from hub.history import History, HistoryTooNew, HistoryTrouble, open_history
+from hub.held import INGEST, Held
+from hub.history import History, HistoryFull, HistoryTooNew, HistoryTrouble, open_history
 from hub.ingest import Day, FeedRun, Fenced, Ingest, Start
 from hub.instruments import Catalogue, build_catalogue
-from hub.ledger import Ledger, LedgerFull, LedgerTooNew, alerts, leases, open_ledger
+from hub.ledger import (
+    Ledger,
+    LedgerAway,
+    LedgerFull,
+    LedgerTooNew,
+    LedgerTrouble,
+    LedgerUnsure,
+    alerts,
+    leases,
+    open_ledger,
+)
 from hub.ledger import tables as t
 from hub.market import Market
-from hub.model import MOVES, SECOND_US, Nature, Tick
+from hub.model import MOVES, Nature, Tick
 from hub.personal import Personal
 from hub.plugin import GiveUp, TryLater
 from hub.quotes import Quotes
 from hub.recorder import Recorder, keep_for
 
 log = structlog.get_logger("app")
-INGEST = "ingest"
+RECORDER = "recorder"
+STANDBY = "standby"
 SETTLE_S = 2.0
-LEASE_US = 10 * SECOND_US
-RENEW_EVERY_S = 3.0
+STAND_BY_S = 1.0
 BUS_PATIENCE_S = 15.0
 FOREVER_US = 1 << 62
 STAMPS = 200
 """Newest ticks of an instrument that are looked at for the newest stamp of each of its sources."""
 Service = Callable[[], Awaitable[None]]
 Told = Callable[[], Any]
+Settled = Callable[[], bool]
+Part = tuple[list[tuple[str, Service]], list[Told], Settled]
+"""Services, what tells how they are, and whether its readers have taken all that its ingest has published."""
 
 
 def now_us() -> int:
@@ -76,15 +91,17 @@ async def main(_: Path) -> int:
         known = _first(group, NewerFrame, GiveUp)
         if known is not None:
             raise GiveUp(str(known)) from group
-        changed = _first(group, reader.StreamChanged, Fenced)
+        changed = _first(
+            group, reader.StreamChanged, Fenced, leases.LeaseLost, LedgerUnsure, LedgerTrouble, HistoryTrouble
+        )
         if changed is None:
             raise
         log.warning("the core starts again from its stored positions", reason=str(changed))
         return 1
     except (LedgerTooNew, HistoryTooNew) as error:
         raise GiveUp(str(error)) from error
-    except (LedgerFull, HistoryTrouble) as error:
-        if "full" not in str(error):  # a file that cannot be opened will not open by itself
+    except (LedgerTrouble, HistoryTrouble) as error:
+        if not _passes(error, what.config):
             raise GiveUp(str(error)) from error
         log.error("the core cannot start now; it is tried again", reason=str(error))
         return 1
@@ -101,6 +118,13 @@ def tune() -> None:
     sys.setswitchinterval(0.0005)
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
+
+
+def _passes(error: Exception, config: Config) -> bool:
+    """Whether it may be over by itself: a full disk, a server that is away. A file that cannot be opened is not."""
+    if isinstance(error, HistoryTrouble):
+        return isinstance(error, HistoryFull) or bool(config.history.url)
+    return isinstance(error, LedgerFull | LedgerAway)
 
 
 def _first(group: BaseExceptionGroup[BaseException], *kinds: type[BaseException]) -> BaseException | None:
@@ -138,12 +162,12 @@ async def _run_all(services: list[tuple[str, Service]], settled: Callable[[], bo
     """Until one fails or all are cancelled. Ingest ends first, and the readers take what it published last."""
     async with asyncio.TaskGroup() as rest:
         for name, run in services:
-            if name != INGEST:
+            if name not in (INGEST, STANDBY):
                 rest.create_task(_for_ever(name, run), name=name)
         try:
             async with asyncio.TaskGroup() as ingest:
                 for name, run in services:
-                    if name == INGEST:
+                    if name in (INGEST, STANDBY):
                         ingest.create_task(_for_ever(name, run), name=name)
         except asyncio.CancelledError:
             with contextlib.suppress(TimeoutError):
@@ -181,14 +205,18 @@ async def _services(
     edges: AsyncExitStack,
     bus_url: str,
     bus_token: str,
-) -> tuple[list[tuple[str, Service]], list[Told], Callable[[], bool]]:
+) -> Part:
+    """Delivery and commands share their work with other cores. Recorder, engine and ingest are one each in all cores,
+    so they wait for their leases; where another core has these, this one stands by with them."""
     roles = set(config.hub.roles)
     holder = f"{os.uname().nodename}-{os.getpid()}-{secrets.token_hex(4)}"
     catalogue = build_catalogue(config.instruments, {symbol for feed in config.feeds for symbol in feed.symbols})
-    stream = await reader.ensure_streams(bus, lambda: secrets.token_hex(8), config.bus.max_mb * 800_000)
+    await reader.ensure_streams(bus, lambda: secrets.token_hex(8), config.bus.max_mb * 800_000)
     services: list[tuple[str, Service]] = []
     started_at = now_us()
     nature = await _nature(config, ledger) if "ingest" in roles else await _stored_nature(ledger)
+    wanted = _leased(config)
+    held = Held(ledger, wanted, holder, partial(_newest_epoch, bus, history, ledger) if INGEST in wanted else None)
     told: list[Told] = [
         lambda: {
             "service": "hub",
@@ -198,61 +226,15 @@ async def _services(
             "roles": sorted(roles),
             "nature": nature,
             "recording": _recording(config),
+            "standby": held.waits_for,
         }
     ]
-
-    tail = reader.Tail(bus)
-    recorder: Recorder | None = None
-    engine: Engine | None = None
-    ingest: Ingest | None = None
-    if "record" in roles:
-        place = await history.position()
-        start = await reader.settle_start(
-            bus,
-            "recorder",
-            Position(stream=place.stream, sequence=place.sequence, epoch=place.epoch, number=place.number),
-            stream,
-        )
-        place = msgspec.structs.replace(
-            place, stream=start.stream, sequence=start.sequence, epoch=start.epoch, number=start.number
-        )
-        recorder = Recorder(bus, history, tail, place)
-        services.append(("recorder", recorder.run))
-        if config.history.ticks_for:
-            services.append(("retention", partial(keep_for, history, config.history.ticks_for)))
-        told.append(recorder.status)
 
     delivery: Delivery | None = None
     if "deliver" in roles:
         delivery = Delivery(bus, ledger, catalogue, config.delivery, worker=holder, clock=now_us)
         services.append(("delivery", delivery.run))
         told.append(delivery.status)
-
-    if "alert" in roles:
-        epoch = await _lease(ledger, alerts.ENGINE, holder)
-        place_read = await ledger.read(alerts.position)
-        position = await reader.settle_start(bus, "engine", place_read, stream)
-        await ledger.write(lambda c: alerts.begin_position(c, position, place_read))
-        engine = Engine(
-            bus,
-            ledger,
-            catalogue,
-            tail,
-            position,
-            lease_epoch=epoch,
-            band_percent=config.alerts.band_percent,
-            late_after_s=config.alerts.late_after_s,
-            per_person=config.alerts.per_person,
-            deliverer=delivery,
-        )
-        await engine.load()
-        await edges.enter_async_context(bus.serve(names.ENGINE_ALERTS, engine.answer))
-        services.append(("engine", engine.run))
-        services.append(("engine lease", partial(_renew, ledger, alerts.ENGINE, epoch)))
-        told.append(engine.status)
-
-    if {"record", "alert"} & roles:
-        services.append(("tail", tail.run))
 
     if "commands" in roles:
         quotes = Quotes(bus, history, catalogue)
@@ -276,19 +258,87 @@ async def _services(
         services.append(("commands", commands.run))
         told.append(commands.status)
 
-    if "ingest" in roles and config.feeds:
-        epoch = await _lease(ledger, "ingest", holder, await _newest_epoch(bus, history, ledger))
+    build = partial(_single_services, config, bus, history, ledger, catalogue, delivery, held, bus_url, bus_token)
+    if await held.take():
+        more, tellers, settled = await build(edges)
+        return services + more, told + tellers, settled
+    log.info("another core records, rings or reads feeds: standing by", leases=held.waits_for)
+    return [*services, (STANDBY, partial(_stand_by, held, build, bus))], told, lambda: True
+
+
+async def _single_services(
+    config: Config,
+    bus: Bus,
+    history: History,
+    ledger: Ledger,
+    catalogue: Catalogue,
+    delivery: Delivery | None,
+    held: Held,
+    bus_url: str,
+    bus_token: str,
+    edges: AsyncExitStack,
+) -> Part:
+    """Recorder, engine and ingest, begun at their stored positions once their leases are held."""
+    edges.push_async_callback(held.drop)
+    stream = await reader.stream_state(bus)
+    services: list[tuple[str, Service]] = [("leases", held.run)] if held.epochs else []
+    told: list[Told] = []
+    tail = reader.Tail(bus)
+    recorder: Recorder | None = None
+    engine: Engine | None = None
+    ingest: Ingest | None = None
+    if RECORDER in held.epochs:
+        place = await history.position()
+        start = await reader.settle_start(
+            bus,
+            RECORDER,
+            Position(stream=place.stream, sequence=place.sequence, epoch=place.epoch, number=place.number),
+            stream,
+        )
+        place = msgspec.structs.replace(
+            place, stream=start.stream, sequence=start.sequence, epoch=start.epoch, number=start.number
+        )
+        recorder = Recorder(bus, history, tail, place)
+        services.append((RECORDER, recorder.run))
+        if config.history.ticks_for:
+            services.append(("retention", partial(keep_for, history, config.history.ticks_for)))
+        told.append(recorder.status)
+
+    if alerts.ENGINE in held.epochs:
+        place_read = await ledger.read(alerts.position)
+        position = await reader.settle_start(bus, alerts.ENGINE, place_read, stream)
+        await ledger.write(lambda c: alerts.begin_position(c, position, place_read))
+        engine = Engine(
+            bus,
+            ledger,
+            catalogue,
+            tail,
+            position,
+            lease_epoch=held.epochs[alerts.ENGINE],
+            band_percent=config.alerts.band_percent,
+            late_after_s=config.alerts.late_after_s,
+            per_person=config.alerts.per_person,
+            deliverer=delivery,
+        )
+        await engine.load()
+        await edges.enter_async_context(bus.serve(names.ENGINE_ALERTS, engine.answer))
+        services.append((alerts.ENGINE, engine.run))
+        told.append(engine.status)
+
+    if recorder or engine:
+        services.append(("tail", tail.run))
+
+    if INGEST in held.epochs:
         ingest = Ingest(
             bus,
             catalogue,
             [_feed(feed, bus_url, bus_token) for feed in config.feeds if feed.enabled],
-            await _start_of_ingest(bus, history, catalogue, epoch),
+            await _start_of_ingest(bus, history, catalogue, held.epochs[INGEST]),
             prefer=config.prefer,
             fresh_for_s={feed.name: feed.fresh_for_s for feed in config.feeds},
             hold_file=config.folder / "hold",
         )
         services.append((INGEST, ingest.run))
-        services.append(("ingest lease", partial(_renew, ledger, "ingest", epoch)))
         told.append(ingest.status)
 
     def settled() -> bool:
@@ -353,16 +403,26 @@ def _stamp(stamps: dict[str, dict[tuple[str, int], int]], tick: Tick) -> None:
 # ------------------------------------------------------------------------------------------------- leases
 
 
-async def _lease(ledger: Ledger, name: str, holder: str, above: int = 0) -> int:
-    """On SQLite the folder's lock keeps every other core out, so the lease is taken at once."""
-    at_once = True
+def _leased(config: Config) -> tuple[str, ...]:
+    """What this core would run that is one in all cores."""
+    roles = config.hub.roles
+    wanted = {RECORDER: "record" in roles, alerts.ENGINE: "alert" in roles, INGEST: "ingest" in roles and config.feeds}
+    return tuple(name for name, is_wanted in wanted.items() if is_wanted)
+
+
+async def _stand_by(held: Held, build: Callable[[AsyncExitStack], Awaitable[Part]], bus: Bus) -> None:
+    """Waits until the other core gives its leases up, or they have run out, then does its work."""
     while True:
-        epoch = await ledger.write(
-            lambda c: leases.take(c, name, holder, now_us(), LEASE_US, at_once=at_once, above=above)
-        )
-        if epoch is not None:
-            return epoch
-        await asyncio.sleep(1)
+        await asyncio.sleep(STAND_BY_S)
+        with contextlib.suppress(LedgerTrouble, HistoryTrouble, nats.errors.Error):
+            if await held.take():
+                break
+    log.warning("the other core is gone: taking over", leases=sorted(held.epochs))
+    async with AsyncExitStack() as edges:
+        services, told, settled = await build(edges)
+        for tell in told:
+            await edges.enter_async_context(bus.serve(names.STATUS, partial(_answer_status, tell)))
+        await _run_all(services, settled)
 
 
 async def _newest_epoch(bus: Bus, history: History, ledger: Ledger) -> int:
@@ -372,13 +432,6 @@ async def _newest_epoch(bus: Bus, history: History, ledger: Ledger) -> int:
     newest = await reader.frame_at(bus, state.last) if state.last >= state.first > 0 else None
     engine = await ledger.read(alerts.position)
     return max((await history.position()).epoch, engine.epoch, newest.epoch if newest else 0)
-
-
-async def _renew(ledger: Ledger, name: str, epoch: int) -> None:
-    while True:
-        await asyncio.sleep(RENEW_EVERY_S)
-        with contextlib.suppress(LedgerFull):
-            await ledger.write(lambda c: leases.renew(c, name, epoch, now_us() + LEASE_US))
 
 
 # ------------------------------------------------------------------------------------------------- nature

@@ -8,7 +8,7 @@ Promises: at least once (a message is sent twice only if an answer was lost or w
 remembers what it sent); order per destination, also through failures: behind a message that waits for its time,
 nothing of that destination goes out. Bounded: MAX_HELD notifications in memory, PER_DESTINATION a destination, the
 rest stays in the table: an offer beyond that is put back unsent and comes round with the sweep. While the ledger is
-full, marks are tried again until it is not; that destination waits so long, and dying then repeats its message.
+full or away, marks are tried again until it is not; that destination waits so long, and dying then repeats its message.
 
 On SQLite there is one core to a ledger, so at its start the claims of others belong to the dead and are freed at
 once. Elsewhere a claim ends with its lease. Depends on hub.bus, hub.ledger, hub.outgoing and hub.retry.
@@ -19,7 +19,7 @@ import contextlib
 import random
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -32,7 +32,7 @@ from hub import bus as names
 from hub import outgoing
 from hub.bus import Bus
 from hub.config import DeliverySection
-from hub.ledger import Ledger, LedgerFull, outbox
+from hub.ledger import Ledger, LedgerTrouble, outbox
 from hub.ledger.outbox import PER_DESTINATION, Due
 from hub.logs import Repeats
 from hub.model import SECOND_US, Destination, Receipt
@@ -219,7 +219,7 @@ class Delivery:
             return dues, *look(connection)
 
         dues: list[Due] = []
-        next_due, behind = await self._ledger.read(look)
+        next_due, behind = await self._patiently(self._ledger.read, look)
         if released or (room and next_due is not None and next_due <= now):
             dues, next_due, behind = await self._write_patiently(fetch)
         for due in dues:
@@ -399,16 +399,21 @@ class Delivery:
             self._writing = False
 
     async def _write_patiently(self, fn: Callable[[sa.Connection], T]) -> T:
+        return await self._patiently(self._ledger.write, fn)
+
+    async def _patiently(
+        self, run: Callable[[Callable[[sa.Connection], T]], Awaitable[T]], fn: Callable[[sa.Connection], T]
+    ) -> T:
         attempt = 0
         while True:
             try:
-                result = await self._ledger.write(fn)
-            except LedgerFull as error:
+                result = await run(fn)
+            except LedgerTrouble as error:
                 attempt += 1
-                self._troubles.log("ledger", "the ledger is full, marks wait", reason=str(error))
+                self._troubles.log("ledger", "the ledger cannot be used, marks wait", reason=str(error))
                 await asyncio.sleep(backoff(attempt, first_s=0.2, cap_s=5.0))
             else:
-                self._troubles.over("ledger", "the ledger takes marks again")
+                self._troubles.over("ledger", "the ledger can be used again")
                 return result
 
     # ------------------------------------------------------------------------------------------ ending
@@ -422,14 +427,20 @@ class Delivery:
             await asyncio.wait(self._tasks)
         try:
             await self._ledger.write(lambda c: outbox.release(c, self.worker))
-        except LedgerFull as error:
+        except LedgerTrouble as error:
             log.warning("claims were not put back, they end with their lease", reason=str(error))
 
     # ----------------------------------------------------------------------------------------- telling
 
     async def status(self) -> dict[str, object]:
         """Rows by state, and since this start: notifications sent, postponed and given up."""
-        rows = await self._ledger.read(outbox.waiting)
+        try:
+            rows = await self._ledger.read(outbox.waiting)
+        except LedgerTrouble as error:
+            rows = {}
+            self._errors["ledger"] = str(error)
+        else:
+            self._errors.pop("ledger", None)
         return {
             "service": "delivery",
             **rows,

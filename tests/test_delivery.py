@@ -400,7 +400,7 @@ async def test_a_full_disk_delays_the_mark_and_is_told_once(house: House) -> Non
             await house.all_sent()
             await asyncio.sleep(0)
     assert phone.got == [ids]
-    assert [line["event"] for line in logs].count("the ledger is full, marks wait") == 1
+    assert [line["event"] for line in logs].count("the ledger cannot be used, marks wait") == 1
 
 
 async def test_many_destinations_are_served_side_by_side(house: House) -> None:

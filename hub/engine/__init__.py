@@ -8,6 +8,7 @@ there, and it hears what comes after. Depends on hub.reader, hub.rules, hub.ledg
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -23,7 +24,7 @@ from hub.bus import Bus
 from hub.engine.board import Batch, Board
 from hub.engine.changes import Changes
 from hub.frame import Position
-from hub.ledger import Ledger, LedgerFull, alerts
+from hub.ledger import Ledger, LedgerTrouble, alerts
 from hub.ledger.alerts import Rang
 from hub.ledger.outbox import Due
 from hub.model import SECOND_US
@@ -140,7 +141,7 @@ class Engine:
     # ---------------------------------------------------------------------------------------------- commit
 
     async def _commit(self) -> None:
-        """State, triggers, outbox and position together; tried again for ever while the disk is full."""
+        """State, triggers, outbox and position together; tried again for ever while the ledger is full or away."""
         batch, place, values = self.board.batch, self.position, self.board.values()
 
         def transaction(c: sa.Connection) -> list[Due]:
@@ -155,7 +156,7 @@ class Engine:
             try:
                 dues = await self.ledger.write(transaction)
                 break
-            except LedgerFull as error:
+            except LedgerTrouble as error:
                 await self._wait(error)
         if self.trouble:
             log.info("alerts are committed again")
@@ -189,17 +190,19 @@ class Engine:
         while True:
             try:
                 return await self.ledger.write(lambda c: alerts.mark_try(c, sequence))
-            except LedgerFull as error:
+            except LedgerTrouble as error:
                 await self._wait(error)
 
-    async def _wait(self, error: LedgerFull) -> None:
+    async def _wait(self, error: LedgerTrouble) -> None:
         if not self.trouble:
             log.error("alerts cannot be committed; the stream waits", reason=str(error))
         self.trouble = str(error)
         await asyncio.sleep(RETRY_S)
 
     async def _forget_tries(self) -> None:
-        await self.ledger.write(alerts.forget_tries)
+        """At the end only. Where it fails, the first frames are taken one by one the next time."""
+        with contextlib.suppress(LedgerTrouble):
+            await self.ledger.write(alerts.forget_tries)
 
     # ---------------------------------------------------------------------------------------------- status
 

@@ -17,7 +17,7 @@ from hub import reader
 from hub.bus import Bus
 from hub.engine.board import WOKEN, Board, Book, Standing
 from hub.frame import Position
-from hub.ledger import Ledger, LedgerFull, alerts, leases
+from hub.ledger import Ledger, LedgerTrouble, alerts, leases
 from hub.ledger.alerts import Rang
 from hub.ledger.outbox import Due
 from hub.model import SECOND_US, Alert, AlertAnswer, AlertChange, Armed, State
@@ -79,7 +79,7 @@ class Changes:
             return msgspec.json.encode(AlertAnswer(error=f"not a change of an alert: {error}"))
         except BadRequest as error:
             return msgspec.json.encode(AlertAnswer(error=error.text))
-        except LedgerFull as error:
+        except LedgerTrouble as error:
             return msgspec.json.encode(AlertAnswer(error=str(error)))
 
     def _change(self, change: AlertChange) -> Awaitable[Armed]:

@@ -1,8 +1,11 @@
 """Leases: one holder of a name at a time, and an epoch that grows with each new one.
 
-A holder asserts its epoch in every transaction, so one that was paused and wakes up can change nothing. Functions of
-a SQLAlchemy connection; times are wall times in microseconds.
+A holder asserts its epoch in every transaction, so one that was paused and wakes up can change nothing. Clocks that
+differ between machines make a lease pass on too early or too late, and nothing worse. Functions of a SQLAlchemy
+connection; times are wall times in microseconds.
 """
+
+from collections.abc import Mapping
 
 import sqlalchemy as sa
 
@@ -29,6 +32,28 @@ def take(
         leases.update().where(leases.c.name == name).values(holder=holder, epoch=epoch, until=now + for_us)
     )
     return epoch
+
+
+def take_all(
+    connection: sa.Connection, above: Mapping[str, int], holder: str, now: int, for_us: int, *, at_once: bool
+) -> dict[str, int] | None:
+    """All of these leases or none: name → the new epoch, which is above the one that is given with the name. None
+    while another holder's lease on any of them runs; nothing was changed then."""
+    names = sorted(above)  # in one order, so that two holders do not wait for each other
+    if not at_once and any(_held_by_another(connection, name, holder, now) for name in names):
+        return None
+    epochs = {name: take(connection, name, holder, now, for_us, at_once=True, above=above[name]) for name in names}
+    return {name: epoch for name, epoch in epochs.items() if epoch is not None}
+
+
+def _held_by_another(connection: sa.Connection, name: str, holder: str, now: int) -> bool:
+    row = connection.execute(sa.select(leases).where(leases.c.name == name).with_for_update()).first()
+    return row is not None and row.holder != holder and row.until > now
+
+
+def drop(connection: sa.Connection, name: str, epoch: int) -> None:
+    """Gives it up, so that the next holder need not wait. The epoch stays: the next one is above it."""
+    connection.execute(leases.update().where(leases.c.name == name, leases.c.epoch == epoch).values(until=0))
 
 
 def renew(connection: sa.Connection, name: str, epoch: int, until: int) -> None:
