@@ -231,7 +231,7 @@ class Personal:
 
 def _none_rings(c: sa.Connection, user: User) -> None:
     if count := belongings.live_alerts(c, user):
-        raise BadRequest(f"{count} of your alerts came meanwhile and may ring: nothing was removed, write forget again")
+        raise BadRequest(f"{count} of your alerts may still ring, so you were not removed: write forget again")
 
 
 def _own_list(c: sa.Connection, owner_id: int, name: str) -> WatchList:

@@ -27,6 +27,7 @@ class ValuedLot(msgspec.Struct, frozen=True, kw_only=True):
 
     lot: Lot
     value: float | None = None
+    why: str = ""  # there is no value: "no price", "no rate"
     before: float | None = None  # at the end of the day before
     cost: float | None = None
 
@@ -56,8 +57,9 @@ class Portfolio(msgspec.Struct, frozen=True, kw_only=True):
         return self.day / self.before if self.before else None
 
     @property
-    def complete(self) -> bool:
-        return all(each.value is not None for each in self.lots)
+    def unvalued(self) -> int:
+        """How many lots have no value."""
+        return sum(each.value is None for each in self.lots)
 
 
 def held(lots: Sequence[Lot]) -> list[Lot]:
@@ -125,17 +127,17 @@ def _valued(lot: Lot, quote: Quote | None, instrument: Instrument | None, turn: 
     cost = turn(lot.cost, lot.currency)
     if instrument is None:
         turn.doubts[f"{lot.instrument} is not known to this hub any more: lot {lot.id} is not counted"] = None
-        return ValuedLot(lot=lot, cost=cost)
+        return ValuedLot(lot=lot, cost=cost, why="not known")
     if quote is None:
         turn.doubts[f"{instrument.name} has no price: it is not counted"] = None
-        return ValuedLot(lot=lot, cost=cost)
+        return ValuedLot(lot=lot, cost=cost, why="no price")
     if is_stale(instrument, quote, now):
         turn.doubts[f"the price of {instrument.name} is stale: it is of {wording.age(now - quote.received_at)}"] = None
     if quote.nature is not Nature.LIVE:
         turn.doubts[f"the price of {instrument.name} is {quote.nature.value}"] = None
     value = turn(lot.quantity * quote.price, instrument.currency)
     before = turn(lot.quantity * (quote.previous or quote.open), instrument.currency)
-    return ValuedLot(lot=lot, value=value, before=before, cost=cost)
+    return ValuedLot(lot=lot, value=value, why="no rate" if value is None else "", before=before, cost=cost)
 
 
 def _shares(
@@ -187,13 +189,13 @@ def series_of(candles: Sequence[Candle]) -> Series:
 
 
 def over_time(
-    holdings: Sequence[Holding], prices: Mapping[str, Series], rates: Mapping[str, Series | float]
-) -> tuple[Candle, ...]:
-    """The value at each instant at which something held then has a price. `rates` turn each instrument's price into the
-    currency of the whole. An instant at which something held has no price yet is left out: its value is not known."""
-    instants = sorted({time for series in prices.values() for time in series.times})
+    holdings: Sequence[Holding], prices: Mapping[str, Series], rates: Mapping[str, Series | float], start_us: int
+) -> tuple[tuple[int, float], ...]:
+    """Instants and the value then, at each instant from `start_us` on that has a price of something. `rates` turn each
+    instrument's price into the currency of the whole. Where something held has no price yet, there is no value."""
+    instants = sorted({time for series in prices.values() for time in series.times if time >= start_us})
     found = ((time, _value_at(time, holdings, prices, rates)) for time in instants)
-    return tuple(_flat(time, value) for time, value in found if value is not None)
+    return tuple((time, value) for time, value in found if value is not None)
 
 
 def _value_at(
@@ -210,7 +212,3 @@ def _value_at(
             return None
         total += each.quantity * price * factor
     return total if then else None
-
-
-def _flat(start: int, value: float) -> Candle:
-    return Candle(start=start, open=value, high=value, low=value, close=value, count=1, sum=0.0, sum_squares=0.0)
