@@ -20,12 +20,10 @@ from hub.cache import Cache, keys
 from hub.history import History
 from hub.history import statistics as of
 from hub.history.ladder import floor, length_us, rung_for
+from hub.hot import SPANS, VOLATILE
 from hub.model import Candle, Instrument, Mover, Nature, Quote, Rate, Session, Summary
 from hub.plugin import BadRequest, Catalogue
 from hub.sessions import SESSIONS
-
-POINTS = 360
-"""Of the window whose candles give a volatility: 1m candles for an hour, 5m for a day, 1d for a year."""
 
 PAST_TTL_S, CURRENT_TTL_S = 60.0, 2.0
 MOST_RANKED = 10_000
@@ -110,7 +108,7 @@ class Market:
         if not held.parts:
             return None
         totals = of.total([part.candle for part in held.parts])
-        rung, candles = await self.window(instrument_id, start_us, end_us, POINTS)
+        rung, candles = await self.window(instrument_id, start_us, end_us, of.VOLATILITY_POINTS)
         begun = [one for one in candles if one.start >= start_us]
         return Summary(
             instrument=instrument_id,
@@ -161,14 +159,16 @@ class Market:
         return [of.Part(rung, one) for one in candles]
 
     async def movers(self, span: str, count: int, *, by: Literal["up", "down", "volatile"]) -> Sequence[Mover]:
-        """Only what rose is "up", only what fell is "down"."""
+        """Only what rose is "up", only what fell is "down"; volatility is over the last 24 hours, whatever the span."""
+        if span not in SPANS:
+            raise BadRequest(f'there is no ranking over "{span[:20]}": write {", ".join(SPANS)}')
         if by == "volatile":
             changes = dict(await self._cache.top(keys.movers(span), MOST_RANKED))
-            ranked = await self._known(keys.volatile(span), MOST_RANKED)
+            ranked = await self._known(keys.volatile(VOLATILE), MOST_RANKED)
             return [
                 Mover(instrument=one, change=changes[one], volatility=share) for one, share in ranked if one in changes
             ][:count]
-        volatile = dict(await self._cache.top(keys.volatile(span), MOST_RANKED))
+        volatile = dict(await self._cache.top(keys.volatile(VOLATILE), MOST_RANKED))
         ranked = await self._known(keys.movers(span), MOST_RANKED, lowest=by == "down")
         return [
             Mover(instrument=one, change=change, volatility=volatile.get(one))

@@ -276,6 +276,8 @@ async def test_movers_come_from_the_boards(here: Here) -> None:
     volatile = await here.market.movers("24h", 1, by="volatile")
     assert volatile == [Mover(instrument="XAG-USD", change=-0.03, volatility=0.4)]
     assert await here.market.movers("1h", 5, by="up") == []
+    with pytest.raises(BadRequest, match="1h, 24h, 7d"):
+        await here.market.movers("3y", 5, by="up")
 
 
 async def test_a_rate_is_of_the_newest_prices(here: Here) -> None:

@@ -33,6 +33,10 @@ from hub.sessions import DAY_S, hours_at, is_open
 TICKS = "ticks"
 """What stands below the finest rung."""
 
+VOLATILITY_POINTS = 360
+"""Of the window whose candles give a volatility: 1m candles for an hour, 5m for a day, 15m for a week, 1h for a month,
+1d for a year."""
+
 WEEKS_A_YEAR = 52.1775
 LEAST_RETURNS = 5
 """Fewer returns have no volatility and no correlation worth the name."""
