@@ -19,11 +19,11 @@ from hub import bothost, load
 from hub import bus as subjects
 from hub import commands as module_under_test
 from hub.bus import Bus, connect
-from hub.cache import open_cache
+from hub.cache import Cache, open_cache
 from hub.commands import Commands, Routed, may, route
 from hub.config import AlertsSection, BotSection, Config, DeliverySection
 from hub.delivery import Delivery, now_us
-from hub.history import open_history
+from hub.history import History, open_history
 from hub.instruments import build_catalogue
 from hub.ledger import Ledger, open_ledger, tables
 from hub.ledger import alerts_view as view
@@ -164,8 +164,11 @@ class FakeEngine:
 class Room:
     """A serving Commands with all that it needs, and a person's side of the bus."""
 
-    def __init__(self, bus: Bus, commands: Commands, engine: FakeEngine, quotes: FakeQuotes) -> None:
+    def __init__(
+        self, bus: Bus, commands: Commands, engine: FakeEngine, quotes: FakeQuotes, history: History, cache: Cache
+    ) -> None:
         self.bus, self.commands, self.engine, self.quotes = bus, commands, engine, quotes
+        self.history, self.cache = history, cache
 
     async def say(self, text: str, who: Who = OPERATOR) -> Reply:
         return await self.bus.request(subjects.LINE, Line(text=text, who=who), Reply, 15)
@@ -179,9 +182,10 @@ async def room(
     engine: bool = True,
     alerts: AlertsSection | None = None,
     clock: Callable[[], int] = lambda: NOW,
+    served: Sequence[str] = SERVED,
 ) -> AsyncIterator[Room]:
     config = Config(folder=folder, alerts=alerts or AlertsSection())
-    catalogue = build_catalogue({}, SERVED)
+    catalogue = build_catalogue({}, served)
     quotes = FakeQuotes(
         quote("XAU-USD", 2411.2), quote("BTC-USDT", 61_000.0, nature=Nature.SIMULATED, market_open=False)
     )
@@ -207,9 +211,9 @@ async def room(
         async with commands.serving():
             if engine:
                 async with bus.serve(subjects.ENGINE_ALERTS, fake.serve):
-                    yield Room(bus, commands, fake, quotes)
+                    yield Room(bus, commands, fake, quotes, history, cache)
             else:
-                yield Room(bus, commands, fake, quotes)
+                yield Room(bus, commands, fake, quotes, history, cache)
 
 
 @pytest.fixture
