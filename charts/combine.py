@@ -1,15 +1,21 @@
 """Several instruments in one picture: on one line of time, in percent, as a ratio, in another currency. Pure.
 
 Instruments are open at different hours. Where one has no candle its last close stands, and nothing is drawn before all
-of them have a price. Depends on hub.model.
+of them have a price. Depends on hub.model and on hub.history.ladder.merge.
 """
 
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from hub.model import Candle
+from hub.history.ladder import merge
+from hub.model import SECOND_US, Candle
+
+STEPS_S = (
+    60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 28_800, 43_200, 86_400, 2 * 86_400, 7 * 86_400, 14 * 86_400,
+    28 * 86_400, 84 * 86_400, 364 * 86_400,
+)  # fmt: skip
+MONDAY_US = 4 * 86_400 * SECOND_US  # 5 January 1970
 
 
 class Aligned(msgspec.Struct, frozen=True):
@@ -103,6 +109,26 @@ def rates_at(candles: Sequence[Candle], times: Sequence[int], *, inverse: bool =
     return [1 / rate for rate in rates] if inverse else rates
 
 
-def common_step(candles: Sequence[Candle]) -> int:
-    """The least distance between two candles, which is the length of one; 0 of fewer than two."""
-    return min((after.start - before.start for before, after in pairwise(candles)), default=0)
+def coarser(candles: Sequence[Candle], candle_us: int, most: int) -> int:
+    """The length of candles that are at most so many, and as many as can be; `candle_us` where they are few already."""
+    for seconds in STEPS_S:
+        step_us = seconds * SECOND_US
+        if step_us % candle_us == 0 and len({_floor(candle.start, step_us) for candle in candles}) <= most:
+            return step_us
+    return max(candle_us, STEPS_S[-1] * SECOND_US)
+
+
+def merged(candles: Iterable[Candle], step_us: int) -> tuple[Candle, ...]:
+    """Candles of that length, in UTC; those of weeks begin on a Monday."""
+    merged: list[Candle] = []
+    for candle in candles:
+        start = _floor(candle.start, step_us)
+        if merged and merged[-1].start == start:
+            merged[-1] = merge(merged[-1], candle)
+        else:
+            merged.append(msgspec.structs.replace(candle, start=start))
+    return tuple(merged)
+
+
+def _floor(time_us: int, step_us: int) -> int:
+    return time_us - (time_us - MONDAY_US) % step_us

@@ -179,7 +179,7 @@ def empty(chart: Chart, subject: Subject, palette: Palette, sheet: Sheet, width:
     told = [f"No prices{whose} in this span:", times.spanned(start, end)]
     if chart.newest is not None:
         (newest,) = times.local_times([chart.newest], chart.time_zone)
-        told += ["", f"The newest is of {newest.day} {times.NAMES[newest.month - 1]} {newest.year}, {newest:%H:%M}."]
+        told += ["", f"The newest is of {times.moment(newest)}."]
     middle = (area.left + area.right) / 2
     top = (area.bottom + area.top) / 2 + len(told) * sheet.small * LINE / 2
     return [

@@ -109,6 +109,11 @@ def spanned(start: datetime, end: datetime) -> str:
     return f"{_day(start, end)} {start:%H:%M} – {_day(end)} {end:%H:%M}"
 
 
+def moment(local: datetime) -> str:
+    """ "2 May 2014, 20:59"."""
+    return f"{_day(local)}, {local:%H:%M}"
+
+
 def _day(one: datetime, other: datetime | None = None) -> str:
     """With its year, unless the other one's stands behind it."""
     year = "" if other and other.year == one.year else f" {one.year}"
