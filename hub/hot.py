@@ -28,7 +28,6 @@ from hub.history import HistoryTrouble
 from hub.history.statistics import yearly_volatility
 from hub.logs import Repeats
 from hub.model import SECOND_US, Candle, Nature, Quote, Refused
-from hub.plugin import TryLater
 from hub.sessions import SESSIONS, is_open
 
 log = structlog.get_logger("hot")
@@ -174,8 +173,8 @@ class Hot:
         while True:
             try:
                 await self.refresh()
-            except (HistoryTrouble, TryLater, OSError) as error:
-                self._trouble = f"history cannot be read: {error}"
+            except HistoryTrouble as error:
+                self._trouble = str(error)
                 self._says.log("history", "the boards are not ranked now", reason=str(error))
             else:
                 self._trouble = ""

@@ -124,6 +124,21 @@ async def test_a_server_that_dies_costs_no_call_and_comes_back_by_itself(
     ]
 
 
+async def test_after_a_failure_nobody_tries_for_a_while(
+    redis_server: "RedisServer", cache: RedisCache, clock: Clock
+) -> None:
+    """Not even where it would work: a server that starts is not run over."""
+    redis_server.kill()
+    assert await cache.get("a") is None
+    redis_server.start()
+    await clock.go_on(PAUSE_S - 0.1)
+    await cache.set("a", b"1")
+    assert cache.trouble
+    await clock.go_on(0.1)
+    assert await cache.get("a") is None
+    assert not cache.trouble
+
+
 async def test_limits_hold_while_the_server_is_away(
     redis_server: "RedisServer", cache: RedisCache, clock: Clock
 ) -> None:

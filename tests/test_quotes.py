@@ -152,6 +152,14 @@ class Untouched:
         raise AssertionError(f"history was asked for {instrument}, which the cache has")
 
 
+class Both(Past):
+    """A history that knows bitcoin as well, at an older price."""
+
+    async def last_ticks(self) -> dict[str, Tick]:
+        bitcoin = Tick(instrument="BTC-USD", kind=Kind.TRADE, price=1.0, received_at=NOW - 60 * S, source="demo")
+        return {**await super().last_ticks(), "BTC-USD": bitcoin}
+
+
 BITCOIN = quote(instrument="BTC-USD", price=60000.0, received_at=NOW - S)
 
 
@@ -178,7 +186,7 @@ async def test_nobody_asks_the_database_for_what_the_cache_has(bus: Bus) -> None
 @pytest.mark.parametrize("payload", [b"{", b"", msgspec.json.encode(BITCOIN), None])
 async def test_what_the_cache_lacks_comes_from_history(bus: Bus, payload: bytes | None) -> None:
     """One price was evicted, or is broken, or another's: that one is asked for, and no other."""
-    past = Past()
+    past = Both()
     values = kept(quote(), BITCOIN) | {"price:XAU-USD": payload or b""}
     if payload is None:
         del values["price:XAU-USD"]
