@@ -3,10 +3,12 @@
 import asyncio
 import contextlib
 import math
+import os
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import ZipFile
 
 import msgspec
 import pytest
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from tests.conftest import NatsServer
     from tests.servers import RedisServer
 
+DATA = Path(os.environ.get("TOCSIN_DATA") or Path(__file__).parents[2] / "shared" / "data")
+GOLD = DATA / "gold" / "xauusd-oanda-ticks-20140502.zip"
 S = 1_000_000
 MINUTE, HOUR, DAY = 60 * S, 3_600 * S, 86_400 * S
 NOW = 1_399_032_000 * S  # 2014-05-02 12:00 UTC, a Friday
@@ -303,6 +307,24 @@ async def test_the_boards_say_what_the_ticks_say(history: SqliteHistory, no_bus:
     assert (await cache.top("movers:24h", 1, lowest=True))[0][0] == min(
         prices, key=lambda name: found["movers:24h"][name]
     )
+
+
+@pytest.mark.skipif(not GOLD.exists(), reason="the recorded gold day is not here (TOCSIN_DATA)")
+async def test_the_hour_of_payrolls_moved_gold_as_its_ticks_say(history: SqliteHistory, no_bus: Any) -> None:
+    """At 12:35, from real quotes read without the hub: from the first mid of the hour's first whole minute on."""
+    with ZipFile(GOLD) as archive:
+        rows = [line.split(",") for line in archive.read(archive.namelist()[0]).decode().splitlines()]
+    midnight, end_ms = NOW - 12 * HOUR, 12 * 3_600_000 + 35 * 60_000 + 1_234
+    quoted = [(float(ms), (float(bid) + float(ask)) / 2) for ms, bid, ask in rows if float(ms) <= end_ms]
+    recent = [(ms, mid) for ms, mid in quoted if ms > end_ms - 3 * 3_600_000]
+    await store(history, [tick("XAU-USD", midnight + round(ms * 1000), mid) for ms, mid in recent], Nature.RECORDING)
+    cache = MemoryCache()
+    await Hot(no_bus, history, cache, Catalogue(), clock=lambda: 0).refresh()
+    hour_ago = recent[-1][0] - 3_600_000
+    first = next(mid for ms, mid in recent if ms >= math.ceil(hour_ago / 60_000) * 60_000)
+    expected = recent[-1][1] / first - 1
+    assert abs(expected) > 0.005, "payrolls moved gold"
+    assert (await boards(cache))["movers:1h"] == {"XAU-USD": pytest.approx(expected, rel=1e-12)}
 
 
 async def test_the_newest_price_counts_before_it_is_recorded(history: SqliteHistory, no_bus: Any) -> None:
