@@ -1,0 +1,298 @@
+"""`stats gold 7d`: what a price did in a span, its habits by hour and weekday, how two of them move together.
+
+Everything is computed from all ticks of the span, through the candle ladder (hub.history.statistics).
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from hub import wording
+from hub.history import statistics as of
+from hub.history.ladder import RUNGS, rung_for
+from hub.model import Button, Candle, Instrument, Reply, Request, Role, Summary
+from hub.plugin import BadRequest, Context
+from hub.spans import Span, find_span, parse_span
+
+USAGE = "stats gold [7d | 2014-05-02 | …] [by hour | by weekday] [vs silver]"
+SUMMARY = "What a price did: mean, range, volatility, drawdown; by hour or weekday; how two move together."
+EXAMPLES = ("stats gold", "stats gold 7d", "stats gold by hour", "stats gold by weekday 1y", "stats gold vs silver 30d")
+ROLE = Role.GUEST
+
+SPANS = ("1h", "24h", "7d", "30d", "1y")
+SEASON, SEASON_MOST_US = {"hour": "30d", "weekday": "1y"}, 3 * 366 * wording.DAY_US
+TOGETHER = "30d"
+BY = re.compile(r"(?<!\S)by\s+(hours?|weekdays?|days?)(?!\S)", re.IGNORECASE)
+VS = re.compile(r"\s+(?:vs\.?|versus|against|and)\s+", re.IGNORECASE)
+NOTHING = "—"
+
+
+async def run(context: Context, request: Request) -> Reply:
+    line, season = without_season(request.arguments)
+    span, words = find_span(line)
+    names = [name for name in VS.split(words.strip()) if name]
+    if not names:
+        raise BadRequest("of what? Write stats gold, stats gold 7d, stats gold by hour or stats gold vs silver")
+    instruments = [context.catalogue.find(name) for name in names]
+    if season:
+        if len(instruments) > 1:
+            raise BadRequest(f"by {season} is of one instrument: write stats {names[0]} by {season}")
+        return await habits(context, request, instruments[0], season, span)
+    if len(instruments) == 1:
+        return await alone(context, request, instruments[0], span)
+    if len(instruments) == 2:
+        return await together(context, request, instruments, span)
+    raise BadRequest("two can be compared: write stats gold vs silver 30d")
+
+
+def without_season(arguments: str) -> tuple[str, str]:
+    """The line without "by hour" or "by weekday", and which of them it was."""
+    found = BY.search(arguments)
+    if not found:
+        return arguments, ""
+    rest = f"{arguments[: found.start()]} {arguments[found.end() :]}"
+    return rest, "hour" if found[1].lower().startswith("hour") else "weekday"
+
+
+async def span_of(context: Context, request: Request, instrument: Instrument, text: str) -> Span:
+    reach = await context.market.reach(instrument.id)
+    if reach is None:
+        raise BadRequest(f"no price of {instrument.name} has been recorded yet")
+    now = context.market.now(instrument.id)
+    return parse_span(text, now, request.user.time_zone, oldest_us=reach[0])
+
+
+# ------------------------------------------------------------------------------------------------ alone
+
+
+async def alone(context: Context, request: Request, instrument: Instrument, text: str) -> Reply:
+    """One table: a column for each span."""
+    heads = (text,) if text else SPANS
+    spans = [await span_of(context, request, instrument, each) for each in heads]
+    found = [await context.market.summary(instrument.id, each.start_us, each.end_us) for each in spans]
+    title = f"{instrument.name} ({instrument.id}){', ' + spans[0].label if text else ''}"
+    if not any(found):
+        return Reply(title=title, lines=(f"Nothing moved the price of {instrument.name} in that time.",))
+    columns = [
+        (spans[0].label if text else head, one) for head, one in zip(heads, found, strict=True) if one or not text
+    ]
+    lines = [
+        unit(instrument),
+        *edges(context, request, spans, found, text),
+        *await young(context, request, instrument, spans),
+    ]
+    return Reply(
+        title=title,
+        table=table(instrument, columns),
+        lines=(*filter(None, lines), yearly(heads, spans, found)),
+        buttons=buttons(instrument, text),
+        facts={
+            "instrument": instrument.id,
+            "currency": instrument.currency,
+            "unit": instrument.unit,
+            "volatility": "yearly: stddev of log returns of candle closes x sqrt(candles in a year of open hours)",
+            "spans": [fact(head, one) for head, one in zip(heads, found, strict=True)],
+        },
+    )
+
+
+def table(instrument: Instrument, columns: Sequence[tuple[str, Summary | None]]) -> tuple[tuple[str, ...], ...]:
+    def price(value: float) -> str:
+        return wording.price(value, instrument.decimals)
+
+    rows: list[tuple[str, Callable[[Summary], str]]] = [
+        ("change", lambda one: wording.percent(one.change)),
+        ("open", lambda one: price(one.open)),
+        ("close", lambda one: price(one.close)),
+        ("low", lambda one: price(one.low)),
+        ("high", lambda one: price(one.high)),
+        ("mean", lambda one: price(one.mean)),
+        ("stddev", lambda one: price(one.stddev)),
+        ("drawdown", lambda one: wording.percent(one.drawdown, signed=False)),
+        (
+            "volatility",
+            lambda one: NOTHING if one.volatility is None else wording.percent(one.volatility, signed=False),
+        ),
+        ("volume", lambda one: f"{one.volume:,.2f}"),
+        ("ticks", lambda one: f"{one.count:,}"),
+    ]
+    if not any(one and one.volume for _, one in columns):
+        rows = [row for row in rows if row[0] != "volume"]
+    head = ("", *(name for name, _ in columns))
+    return (head, *((name, *(write(one) if one else NOTHING for _, one in columns)) for name, write in rows))
+
+
+def unit(instrument: Instrument) -> str:
+    return f"In {instrument.currency}{f' for one {instrument.unit}' if instrument.unit else ''}."
+
+
+def edges(
+    context: Context, request: Request, spans: Sequence[Span], found: Sequence[Summary | None], text: str
+) -> list[str]:
+    """From when to when, of one span; and whether it had to be rounded to candles."""
+    zone, said = request.user.time_zone, []
+    if text and found[0]:
+        said.append(
+            f"From {when(context, spans[0].start_us, zone)} to {when(context, spans[0].end_us, zone)} ({zone})."
+        )
+    for span, one in zip(spans, found, strict=True):
+        if one and (one.start < span.start_us or one.end > span.end_us):
+            first, last = when(context, one.start, zone), when(context, one.end, zone)
+            said.append(f"The {span.label} are counted from {first} to {last}: finer prices are not kept.")
+    return said
+
+
+def when(context: Context, time_us: int, zone: str) -> str:
+    return wording.clock(time_us, zone, context.now())
+
+
+async def young(context: Context, request: Request, instrument: Instrument, spans: Sequence[Span]) -> list[str]:
+    """What begins before history does holds less than its name says."""
+    reach = await context.market.reach(instrument.id)
+    if reach is None or all(span.start_us >= reach[0] for span in spans):
+        return []
+    longer = ", ".join(span.label for span in spans if span.start_us < reach[0])
+    return [
+        f"Prices are known since {when(context, reach[0], request.user.time_zone)}; {longer}: what there is since then."
+    ]
+
+
+def yearly(heads: Sequence[str], spans: Sequence[Span], found: Sequence[Summary | None]) -> str:
+    if not any(one and one.volatility is not None for one in found):
+        return ""
+    rungs = [rung_for(span.end_us - span.start_us, of.VOLATILITY_POINTS) for span in spans]
+    each = f"{rungs[0]} candles" if len(heads) == 1 else "candles of the span"
+    names = (
+        ""
+        if len(heads) == 1
+        else f" ({', '.join(f'{rung} for {head}' for head, rung in zip(heads, rungs, strict=True))})"
+    )
+    return (
+        f"Volatility is yearly: the standard deviation of the log returns from close to close of {each}{names}, times"
+        " the square root of how many such candles a year of open hours has; a closed night is one return."
+    )
+
+
+def buttons(instrument: Instrument, text: str) -> tuple[Button, ...]:
+    found = [("By hour", f"stats {instrument.id} by hour"), ("By weekday", f"stats {instrument.id} by weekday")]
+    chart = f"chart {instrument.id} {text or '24h'}"
+    return tuple(
+        Button(label=label, line=line) for label, line in (*found, ("Chart", chart)) if len(line.encode()) <= 64
+    )
+
+
+def fact(head: str, one: Summary | None) -> dict[str, Any]:
+    if one is None:
+        return {"span": head, "count": 0}
+    told: dict[str, Any] = msgspec.to_builtins(one)
+    return {
+        "span": head,
+        **told,
+        "start": wording.iso(one.start),
+        "end": wording.iso(one.end),
+        "volatility": one.volatility,
+    }
+
+
+# ----------------------------------------------------------------------------------------------- habits
+
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+async def habits(context: Context, request: Request, instrument: Instrument, season: str, text: str) -> Reply:
+    """The mean change and the share of rises by local hour or weekday."""
+    span = await span_of(context, request, instrument, text or SEASON[season])
+    if span.end_us - span.start_us > SEASON_MOST_US:
+        raise BadRequest(f"by {season} looks at three years at most: write stats {instrument.id} by {season} 1y")
+    zone, rung = request.user.time_zone, season_rung(request.user.time_zone, span)
+    candles = await context.market.candles(instrument.id, rung, span.start_us, span.end_us)
+    if not candles and season == "weekday":
+        zone, rung = "UTC", "1d"
+        candles = await context.market.candles(instrument.id, rung, span.start_us, span.end_us)
+    title = f"{instrument.name} ({instrument.id}) by {season}, {span.label}"
+    if not candles:
+        return Reply(title=title, lines=(f"There are no {rung} candles of {instrument.name} in that time.",))
+    found = (of.by_hour if season == "hour" else of.by_weekday)(candles, zone)
+    rows = [
+        (name_of(season, one.key), f"{one.change * 100:+.3f} %", f"{one.rises * 100:.0f} %", f"{one.count:,}")
+        for one in found
+    ]
+    return Reply(
+        title=title,
+        table=((season, "mean change", "rises", f"{season}s"), *rows),
+        lines=(f"From close to close, in {zone} time; the first {season} after a closed market holds the gap.",),
+        facts={
+            "instrument": instrument.id, "by": season, "time_zone": zone, "rung": rung,
+            "start": wording.iso(span.start_us), "end": wording.iso(span.end_us),
+            "seasons": [msgspec.to_builtins(one) for one in found],
+        },
+    )  # fmt: skip
+
+
+def season_rung(zone: str, span: Span) -> str:
+    """Hourly candles, or where the zone's clock stands at half or quarter hours those of 15 minutes."""
+    here: ZoneInfo = wording.zone(zone)
+    offsets = [wording.moment(edge).astimezone(here).utcoffset() for edge in (span.start_us, span.end_us)]
+    whole = all(offset is not None and offset.total_seconds() % RUNGS["1h"] == 0 for offset in offsets)
+    return "1h" if whole else "15m"
+
+
+def name_of(season: str, key: int) -> str:
+    return f"{key:02d}:00" if season == "hour" else DAYS[key]
+
+
+# --------------------------------------------------------------------------------------------- together
+
+
+async def together(context: Context, request: Request, instruments: Sequence[Instrument], text: str) -> Reply:
+    """How the returns of two of them go along."""
+    one, other = instruments
+    if one.id == other.id:
+        raise BadRequest(f"{one.name} moves like itself: name two, as in stats gold vs silver 30d")
+    span = await span_of(context, request, one, text or TOGETHER)
+    rung, series = await shared(context, instruments, span)
+    found = of.correlation(*series)
+    title = f"{one.name} vs {other.name}, {span.label}"
+    if found is None:
+        line = f"They share too few {rung} candles in that time to be compared, or one of them did not move."
+        return Reply(title=title, lines=(line,), facts={"instruments": [one.id, other.id], "correlation": None})
+    changes = [candles[-1].close / candles[0].open - 1 for candles in series]
+    rows = [
+        (f"{each.name} ({each.id})", wording.percent(change)) for each, change in zip(instruments, changes, strict=True)
+    ]
+    said = f"Correlation {found.value:+.2f}: {in_words(found.value)}."
+    return Reply(
+        title=title,
+        table=(("instrument", "change"), *rows),
+        lines=(said, f"Of {found.count:,} log returns over the {rung} candles that both have."),
+        facts={
+            "instruments": [one.id, other.id], "correlation": found.value, "returns": found.count, "rung": rung,
+            "start": wording.iso(span.start_us), "end": wording.iso(span.end_us), "changes": changes,
+        },
+    )  # fmt: skip
+
+
+async def shared(
+    context: Context, instruments: Sequence[Instrument], span: Span
+) -> tuple[str, tuple[Sequence[Candle], Sequence[Candle]]]:
+    """Candles of one rung: the coarser one, where one of them has no finer ones so far back."""
+    windows = [
+        await context.market.window(each.id, span.start_us, span.end_us, of.VOLATILITY_POINTS) for each in instruments
+    ]
+    rung = max((rung for rung, _ in windows), key=list(RUNGS).index)
+    one, other = [
+        candles if own == rung else await context.market.candles(each.id, rung, span.start_us, span.end_us)
+        for each, (own, candles) in zip(instruments, windows, strict=True)
+    ]
+    return rung, (one, other)
+
+
+def in_words(value: float) -> str:
+    strength = abs(value)
+    if strength < 0.2:
+        return "they hardly go along"
+    way = "together" if value > 0 else "against each other"
+    return f"they move {way} {'strongly' if strength >= 0.7 else 'to some degree' if strength >= 0.4 else 'weakly'}"
