@@ -2,7 +2,8 @@
 
 It streams: a file of any size takes the memory of some thousand rows. A file is written beside its place and moved
 there when it is whole, so what stands under its name is never half an export. Floats are written with the digits that
-bring them back (repr), times in UTC to the microsecond. Depends on hub.history and, for the headers, on what hub.load brings.
+bring them back (repr), times in UTC to the microsecond. Depends on hub.history and, for the headers, on what hub.load
+brings.
 """
 
 import gzip

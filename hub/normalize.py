@@ -1,10 +1,12 @@
-"""Vendor's words → a price or the reason why there is none. Pure.
+"""Vendor's words → a price or the reason why there is none, and four prices → a candle. Pure.
 
 Zero, negative, infinite, NaN, absent, crossed or absurd values are never a price; each is refused with one of
 the fixed phrases below, under which it is counted.
 """
 
-from hub.model import Kind, Tick
+from collections.abc import Sequence
+
+from hub.model import Candle, Kind, Tick
 
 QUOTE = Kind.QUOTE  # looked up once: a tick's cost counts here
 
@@ -42,3 +44,23 @@ def price_of(tick: Tick, now: int) -> float | str:
     if venue_time is not None and not EARLIEST_US < venue_time < now + AHEAD_US:
         return BAD_TIME
     return price
+
+
+def bar_of(start: int, prices: Sequence[float], volume: float = 0.0) -> Candle | None:
+    """The candle of a bar's open, high, low and close, which counts them as four ticks; None where they cannot be those
+    of a bar."""
+    first, high, low, last = prices
+    if not 0.0 < low <= min(first, last) or not max(first, last) <= high < ABSURD or not 0.0 <= volume < 1e18:
+        return None
+    moved = (high - first, low - first, last - first)
+    return Candle(
+        start=start,
+        open=first,
+        high=high,
+        low=low,
+        close=last,
+        volume=volume,
+        count=4,
+        sum=sum(moved),
+        sum_squares=sum(one * one for one in moved),
+    )

@@ -6,9 +6,11 @@
 Emits a trade tick per trade, numbered by its trade id, and a quote tick per change of the best bid or ask,
 numbered by the order book's update id. A quote has no venue_time: Binance stamps none. Whatever ends the
 connection is TryLater, after all that came before its end was emitted; one that stays silent is ingest's to notice.
-`parse` is pure and serves recordings of the same stream too (plugins.feeds.recordings).
+`parse` is pure and serves recordings of the same stream too (plugins.feeds.recordings). `backfill` fetches candles of
+the past; minutes without a trade have none.
 
-The vendor's page: https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams
+The vendor's pages: https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams and
+https://developers.binance.com/docs/binance-spot-api-docs/rest-api/market-data-endpoints
 """
 
 import asyncio
@@ -21,14 +23,17 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from hub.model import Kind, Nature, Refused, Tick
-from hub.plugin import Emit, GiveUp, Last, TryLater
-from plugins.feeds.network import NETWORK_ERRORS, retry_after_s, why
+from hub.model import SECOND_US, Candle, Kind, Nature, Refused, Tick
+from hub.normalize import bar_of
+from hub.plugin import Emit, EmitCandles, GiveUp, Last, TryLater
+from plugins.feeds.network import NETWORK_ERRORS, refusal, retry_after_s, why
 
 NATURE = Nature.LIVE
 MAX_STREAMS = 1024  # of one connection, by the vendor's page
 MAX_MESSAGE_BYTES = 1 << 20
 SAMPLE_CHARS = 200
+KLINES = 1000  # of one answer, by the vendor's page
+MINUTE_US = 60 * SECOND_US
 BAD_JSON = (msgspec.MsgspecError, RecursionError, ValueError)
 
 Stream = Literal["trade", "aggTrade", "bookTicker"]
@@ -39,6 +44,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     url: str = "wss://data-stream.binance.vision"  # "wss://stream.binance.com:9443" serves the same
     streams: tuple[Stream, ...] = ("trade", "bookTicker")  # "aggTrade" instead of "trade": one per taker order
     connect_timeout_s: float = 10.0
+    rest_url: str = "https://data-api.binance.vision"  # for `tocsin backfill`
 
 
 async def run(settings: Settings, symbols: Mapping[str, str], emit: Emit, last: Last) -> None:
@@ -217,3 +223,90 @@ def _refused(reason: str, raw: bytes | str) -> Refused:
 def _sample(raw: bytes | str) -> str:
     text = raw if isinstance(raw, str) else raw[: 4 * SAMPLE_CHARS].decode(errors="replace")
     return text[:SAMPLE_CHARS]
+
+
+# ---------------------------------------------------------------------------------------------- the past
+
+
+class _Kline(msgspec.Struct, array_like=True):
+    """[1499040000000,"0.01634790","0.80000000","0.01575800","0.01577100","148976.11427815",1499644799999,
+    "2434.19055334",308,"1756.87402397","28.46694368","0"]"""
+
+    open_ms: int
+    open: str
+    high: str
+    low: str
+    close: str
+    volume: str
+    close_ms: int
+    quote_volume: str
+    trades: int
+
+
+class _Problem(msgspec.Struct):
+    """{"code":-1121,"msg":"Invalid symbol."}"""
+
+    code: int
+    msg: str
+
+
+_klines = msgspec.json.Decoder(list[_Kline]).decode
+
+
+async def backfill(
+    settings: Settings, symbols: Mapping[str, str], start_us: int, end_us: int, emit: EmitCandles
+) -> None:
+    """Emits the minutes that start in that range, a thousand at a time; TryLater or GiveUp where they do not come."""
+    url = URL(settings.rest_url.rstrip("/")) / "api/v3/klines"
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=settings.connect_timeout_s)) as session:
+        for instrument, symbol in symbols.items():
+            at = start_us
+            while at < end_us:
+                klines = await _ask(session, url, symbol, at, end_us)
+                if candles := [candle for kline in klines if (candle := _candle(kline))]:
+                    await emit(instrument, "1m", candles)
+                if len(klines) < KLINES:
+                    break
+                at = klines[-1].open_ms * 1000 + MINUTE_US
+
+
+async def _ask(session: aiohttp.ClientSession, url: URL, symbol: str, start_us: int, end_us: int) -> list[_Kline]:
+    query: dict[str, str | int] = {
+        "symbol": symbol.upper(),
+        "interval": "1m",
+        "startTime": -(-start_us // 1000),
+        "endTime": -(-end_us // 1000) - 1,  # the vendor's range holds its end
+        "limit": KLINES,
+    }
+    host = url.host or str(url)
+    try:
+        async with session.get(url, params=query) as answer:
+            body = await answer.read()
+    except NETWORK_ERRORS as error:
+        raise TryLater(why(error, host)) from error
+    if answer.status == 400:
+        raise GiveUp(f"{host} refuses {symbol}: {_why_not(body)}")
+    if answer.status != 200:
+        raise TryLater(refusal(answer.status, host), retry_after_s(answer.headers, datetime.now(UTC)))
+    try:
+        return _klines(body)
+    except BAD_JSON as error:
+        raise TryLater(f"{host} answered something else than candles: {_sample(body)}") from error
+
+
+def _candle(kline: _Kline) -> Candle | None:
+    """None for a minute without a trade, whose prices are those of the minute before."""
+    if not kline.trades:
+        return None
+    try:
+        prices = [float(price) for price in (kline.open, kline.high, kline.low, kline.close)]
+        return bar_of(kline.open_ms * 1000, prices, float(kline.volume))
+    except ValueError as error:
+        raise TryLater(f"a candle is broken: {kline}") from error
+
+
+def _why_not(body: bytes) -> str:
+    try:
+        return msgspec.json.decode(body, type=_Problem).msg
+    except BAD_JSON:
+        return _sample(body)

@@ -6,8 +6,8 @@
 Emits a quote tick per change, its venue_time the vendor's own stamp, which is its number too. One platform
 and one spread profile speak for as long as the feed runs: mixing them would make a price that nobody offers.
 A request is conditional where the server names a version, waits for `Cache-Control: max-age` where that is
-longer than `every_s`, and obeys `Retry-After`. The service is undocumented and grants no licence: for looking
-at, not for trading on.
+longer than `every_s`, and obeys `Retry-After`. The service keeps no history to fill gaps from, is undocumented and
+grants no licence: for looking at, not for trading on.
 
     GET https://forex-data-feed.swissquote.com/public-quotes/bboquotes/instrument/XAU/USD
     [{"topo":{"platform":"SwissquoteLtd","server":"Live5"},"spreadProfilePrices":[{"spreadProfile":"premium",

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from hub.model import Candle
+from hub.normalize import bar_of
 from hub.plugin import Bar, GiveUp
 from plugins.feeds.recordings.facts import BROKEN, Bars, Facts, Lines, broken, refused
 from plugins.feeds.recordings.formats import EXPIRY, HISTDATA_ZONE
@@ -21,25 +22,6 @@ from plugins.feeds.recordings.times import hours_of, moment_us
 HOUR_MS = 3_600_000
 IMPOSSIBLE = "impossible bar"
 PRICES = ("open", "high", "low", "close")
-
-
-def bar_of(start: int, prices: Sequence[float], volume: float = 0.0) -> Candle | None:
-    """The candle of four prices; None where they cannot be those of a bar."""
-    first, high, low, last = prices
-    if not 0.0 < low <= min(first, last) or not max(first, last) <= high < 1e12 or not 0.0 <= volume < 1e18:
-        return None
-    moved = (high - first, low - first, last - first)
-    return Candle(
-        start=start,
-        open=first,
-        high=high,
-        low=low,
-        close=last,
-        volume=volume,
-        count=4,
-        sum=sum(moved),
-        sum_squares=sum(one * one for one in moved),
-    )
 
 
 # ------------------------------------------------------------------------------------------ with a header
