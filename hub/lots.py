@@ -218,11 +218,11 @@ def _price(way: str, words: Sequence[str], is_currency: IsCurrency) -> Price:
     value = _read(first)
     currency, unit = "", ""
     if rest:
-        currency, _, unit = rest.pop(0).partition("/")
-        currency = currency.upper()
+        written, _, unit = rest.pop(0).partition("/")
+        currency = written.upper()
         if currency and not is_currency(currency):
             raise BadRequest(
-                f"{quoted_cut(currency)} is no currency that this hub knows: write one like usd, eur or inr behind the"
+                f"{quoted_cut(written)} is no currency that this hub knows: write one like usd, eur or inr behind the"
                 " price, and a day like 2024-03-01"
             )
         if unit and way == "for":
