@@ -4,7 +4,7 @@ Everything is computed from all ticks of the span, through the candle ladder (hu
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,7 +12,7 @@ import msgspec
 
 from hub import wording
 from hub.history import statistics as of
-from hub.history.ladder import RUNGS, rung_for
+from hub.history.ladder import RUNGS
 from hub.model import Button, Candle, Instrument, Reply, Request, Role, Summary
 from hub.plugin import BadRequest, Context
 from hub.spans import Span, find_span, parse_span
@@ -27,7 +27,7 @@ SEASON, SEASON_MOST_US = {"hour": "30d", "weekday": "1y"}, 3 * 366 * wording.DAY
 TOGETHER = "30d"
 BY = re.compile(r"(?<!\S)by\s+(hours?|weekdays?|days?)(?!\S)", re.IGNORECASE)
 VS = re.compile(r"\s+(?:vs\.?|versus|against|and)\s+", re.IGNORECASE)
-NOTHING = "—"
+NOTHING = "-"
 
 
 async def run(context: Context, request: Request) -> Reply:
@@ -57,12 +57,13 @@ def without_season(arguments: str) -> tuple[str, str]:
     return rest, "hour" if found[1].lower().startswith("hour") else "weekday"
 
 
-async def span_of(context: Context, request: Request, instrument: Instrument, text: str) -> Span:
+async def spans_of(context: Context, request: Request, instrument: Instrument, texts: Sequence[str]) -> list[Span]:
+    """All of them end at the same now, or before it."""
     reach = await context.market.reach(instrument.id)
     if reach is None:
         raise BadRequest(f"no price of {instrument.name} has been recorded yet")
-    now = context.market.now(instrument.id)
-    return parse_span(text, now, request.user.time_zone, oldest_us=reach[0])
+    now, zone = context.market.now(instrument.id), request.user.time_zone
+    return [parse_span(text, now, zone, oldest_us=reach[0]) for text in texts]
 
 
 # ------------------------------------------------------------------------------------------------ alone
@@ -71,23 +72,22 @@ async def span_of(context: Context, request: Request, instrument: Instrument, te
 async def alone(context: Context, request: Request, instrument: Instrument, text: str) -> Reply:
     """One table: a column for each span."""
     heads = (text,) if text else SPANS
-    spans = [await span_of(context, request, instrument, each) for each in heads]
+    spans = await spans_of(context, request, instrument, heads)
     found = [await context.market.summary(instrument.id, each.start_us, each.end_us) for each in spans]
     title = f"{instrument.name} ({instrument.id}){', ' + spans[0].label if text else ''}"
     if not any(found):
         return Reply(title=title, lines=(f"Nothing moved the price of {instrument.name} in that time.",))
-    columns = [
-        (spans[0].label if text else head, one) for head, one in zip(heads, found, strict=True) if one or not text
-    ]
+    rungs = [(await context.market.window(instrument.id, *each, of.VOLATILITY_POINTS))[0] for each in ends(spans)]
     lines = [
         unit(instrument),
-        *edges(context, request, spans, found, text),
-        *await young(context, request, instrument, spans),
+        *edges(context, request, spans, found, bool(text)),
+        await young(context, request, instrument, dict(zip(heads, spans, strict=True))),
+        yearly(dict(zip(heads, rungs, strict=True)), found),
     ]
     return Reply(
         title=title,
-        table=table(instrument, columns),
-        lines=(*filter(None, lines), yearly(heads, spans, found)),
+        table=table(instrument, ("value",) if text else heads, found),
+        lines=tuple(filter(None, lines)),
         buttons=buttons(instrument, text),
         facts={
             "instrument": instrument.id,
@@ -99,7 +99,11 @@ async def alone(context: Context, request: Request, instrument: Instrument, text
     )
 
 
-def table(instrument: Instrument, columns: Sequence[tuple[str, Summary | None]]) -> tuple[tuple[str, ...], ...]:
+def ends(spans: Sequence[Span]) -> list[tuple[int, int]]:
+    return [(each.start_us, each.end_us) for each in spans]
+
+
+def table(instrument: Instrument, heads: Sequence[str], found: Sequence[Summary | None]) -> tuple[tuple[str, ...], ...]:
     def price(value: float) -> str:
         return wording.price(value, instrument.decimals)
 
@@ -119,10 +123,9 @@ def table(instrument: Instrument, columns: Sequence[tuple[str, Summary | None]])
         ("volume", lambda one: f"{one.volume:,.2f}"),
         ("ticks", lambda one: f"{one.count:,}"),
     ]
-    if not any(one and one.volume for _, one in columns):
+    if not any(one and one.volume for one in found):
         rows = [row for row in rows if row[0] != "volume"]
-    head = ("", *(name for name, _ in columns))
-    return (head, *((name, *(write(one) if one else NOTHING for _, one in columns)) for name, write in rows))
+    return (("", *heads), *((name, *(write(one) if one else NOTHING for one in found)) for name, write in rows))
 
 
 def unit(instrument: Instrument) -> str:
@@ -130,11 +133,11 @@ def unit(instrument: Instrument) -> str:
 
 
 def edges(
-    context: Context, request: Request, spans: Sequence[Span], found: Sequence[Summary | None], text: str
+    context: Context, request: Request, spans: Sequence[Span], found: Sequence[Summary | None], single: bool
 ) -> list[str]:
     """From when to when, of one span; and whether it had to be rounded to candles."""
     zone, said = request.user.time_zone, []
-    if text and found[0]:
+    if single:
         said.append(
             f"From {when(context, spans[0].start_us, zone)} to {when(context, spans[0].end_us, zone)} ({zone})."
         )
@@ -146,33 +149,29 @@ def edges(
 
 
 def when(context: Context, time_us: int, zone: str) -> str:
-    return wording.clock(time_us, zone, context.now())
+    now = context.now()
+    return "now" if abs(now - time_us) < wording.MINUTE_US else wording.clock(time_us, zone, now)
 
 
-async def young(context: Context, request: Request, instrument: Instrument, spans: Sequence[Span]) -> list[str]:
+async def young(context: Context, request: Request, instrument: Instrument, spans: Mapping[str, Span]) -> str:
     """What begins before history does holds less than its name says."""
     reach = await context.market.reach(instrument.id)
-    if reach is None or all(span.start_us >= reach[0] for span in spans):
-        return []
-    longer = ", ".join(span.label for span in spans if span.start_us < reach[0])
-    return [
-        f"Prices are known since {when(context, reach[0], request.user.time_zone)}; {longer}: what there is since then."
-    ]
+    longer = [name for name, span in spans.items() if reach and span.start_us < reach[0]]
+    if reach is None or not longer:
+        return ""
+    since = f"Prices are known since {when(context, reach[0], request.user.time_zone)}"
+    return f"{since}." if len(spans) == 1 else f"{since}: {', '.join(longer)} hold what there is."
 
 
-def yearly(heads: Sequence[str], spans: Sequence[Span], found: Sequence[Summary | None]) -> str:
+def yearly(rungs: Mapping[str, str], found: Sequence[Summary | None]) -> str:
     if not any(one and one.volatility is not None for one in found):
         return ""
-    rungs = [rung_for(span.end_us - span.start_us, of.VOLATILITY_POINTS) for span in spans]
-    each = f"{rungs[0]} candles" if len(heads) == 1 else "candles of the span"
-    names = (
-        ""
-        if len(heads) == 1
-        else f" ({', '.join(f'{rung} for {head}' for head, rung in zip(heads, rungs, strict=True))})"
+    each = (
+        ", ".join(f"{rung} for {name}" for name, rung in rungs.items()) if len(rungs) > 1 else "".join(rungs.values())
     )
     return (
-        f"Volatility is yearly: the standard deviation of the log returns from close to close of {each}{names}, times"
-        " the square root of how many such candles a year of open hours has; a closed night is one return."
+        f"Volatility is yearly: the standard deviation of log returns from candle to candle ({each}) times the root of"
+        " how many such candles a year of open hours has."
     )
 
 
@@ -204,7 +203,7 @@ DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sun
 
 async def habits(context: Context, request: Request, instrument: Instrument, season: str, text: str) -> Reply:
     """The mean change and the share of rises by local hour or weekday."""
-    span = await span_of(context, request, instrument, text or SEASON[season])
+    (span,) = await spans_of(context, request, instrument, [text or SEASON[season]])
     if span.end_us - span.start_us > SEASON_MOST_US:
         raise BadRequest(f"by {season} looks at three years at most: write stats {instrument.id} by {season} 1y")
     zone, rung = request.user.time_zone, season_rung(request.user.time_zone, span)
@@ -216,13 +215,10 @@ async def habits(context: Context, request: Request, instrument: Instrument, sea
     if not candles:
         return Reply(title=title, lines=(f"There are no {rung} candles of {instrument.name} in that time.",))
     found = (of.by_hour if season == "hour" else of.by_weekday)(candles, zone)
-    rows = [
-        (name_of(season, one.key), f"{one.change * 100:+.3f} %", f"{one.rises * 100:.0f} %", f"{one.count:,}")
-        for one in found
-    ]
+    rows = [(name_of(season, one.key), fine(one.change), f"{one.rises * 100:.0f} %", f"{one.count:,}") for one in found]
     return Reply(
         title=title,
-        table=((season, "mean change", "rises", f"{season}s"), *rows),
+        table=((season, "mean change", "rises", "hours" if season == "hour" else "days"), *rows),
         lines=(f"From close to close, in {zone} time; the first {season} after a closed market holds the gap.",),
         facts={
             "instrument": instrument.id, "by": season, "time_zone": zone, "rung": rung,
@@ -240,6 +236,12 @@ def season_rung(zone: str, span: Span) -> str:
     return "1h" if whole else "15m"
 
 
+def fine(share: float) -> str:
+    """A mean change of an hour is small: three decimals, and no sign where they are all nothing."""
+    shown = round(share * 100, 3) + 0.0
+    return f"{shown:+.3f} %" if shown else "0.000 %"
+
+
 def name_of(season: str, key: int) -> str:
     return f"{key:02d}:00" if season == "hour" else DAYS[key]
 
@@ -252,7 +254,7 @@ async def together(context: Context, request: Request, instruments: Sequence[Ins
     one, other = instruments
     if one.id == other.id:
         raise BadRequest(f"{one.name} moves like itself: name two, as in stats gold vs silver 30d")
-    span = await span_of(context, request, one, text or TOGETHER)
+    (span,) = await spans_of(context, request, one, [text or TOGETHER])
     rung, series = await shared(context, instruments, span)
     found = of.correlation(*series)
     title = f"{one.name} vs {other.name}, {span.label}"
