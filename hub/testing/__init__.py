@@ -14,7 +14,8 @@ from hub.model import Line, Menu, Nature, Refused, Reply, Tick
 from hub.normalize import price_of
 from hub.plugin import BotModule, Command, Feed, GiveUp, TryLater
 from hub.testing.cache import check_cache
-from hub.testing.history import DAY_US, EVER, MINUTE_US, NOON_US, OpenHistory, check_history, frame_of, same_candles
+from hub.testing.frames import DAY_US, EVER, MINUTE_US, NOON_US, frame_of, same_candles
+from hub.testing.history import OpenHistory, check_history
 
 __all__ = [
     "DAY_US",

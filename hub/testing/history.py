@@ -1,23 +1,33 @@
-"""The contract check of histories, and what it takes: frames and candles made by hand.
+"""The contract check of histories.
 
 Instruments, times and sources of the checks are their own, so a store needs nothing but to be empty at first.
 """
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 
-from hub.frame import Event, EventKind, Frame, Refusal, empty
+from hub.frame import Event, EventKind, Frame, Refusal
 from hub.history import History, Position
 from hub.history.ladder import RUNGS, ladder_of
-from hub.model import MOVES, SECOND_US, Candle, Kind, Nature, Tick, Verdict
+from hub.model import MOVES, Candle, Kind, Tick, Verdict
+from hub.testing.filling import check_filling
+from hub.testing.frames import (
+    DAY_US,
+    EVER,
+    MINUTE_US,
+    NOON_US,
+    frame_of,
+    price_of,
+    same_candles,
+    store,
+    time_of,
+    trade,
+    walk,
+)
 
 OpenHistory = Callable[[], AbstractAsyncContextManager[History]]
-MINUTE_US = 60 * SECOND_US
-DAY_US = 86_400 * SECOND_US
-EVER = (-DAY_US, 1 << 60)
-NOON_US = 1_399_032_000 * SECOND_US  # 2014-05-02 12:00 UTC
 
 
 async def check_history(open_: OpenHistory) -> None:
@@ -32,61 +42,13 @@ async def check_history(open_: OpenHistory) -> None:
         await _check_counts(history)
         await _check_all_or_nothing(history)
         await _check_reads_during_writes(history)
+        await check_filling(history)
         await _check_tries(history)
         before = await _everything(history)
     async with open_() as history:
         assert await _everything(history) == before, "opened again, the store says something else"
         await _check_goes_on_after_opening(history)
         await _check_prune(history)
-
-
-def frame_of(ticks: Iterable[Tick], *, number: int = 1, epoch: int = 1, nature: Nature = Nature.LIVE) -> Frame:
-    """The ticks as one frame. Each needs its received_at; a quote without a price has its mid."""
-    frame = empty(epoch, number)
-    for one in ticks:
-        assert one.received_at is not None
-        frame.instrument.append(_index(frame.instruments, one.instrument))
-        frame.source.append(_index(frame.sources, one.source))
-        frame.kind.append(one.kind)
-        frame.verdict.append(one.verdict)
-        frame.venue_time.append(one.venue_time)
-        frame.received_at.append(one.received_at)
-        frame.price.append(_price(one))
-        frame.bid.append(one.bid)
-        frame.ask.append(one.ask)
-        frame.volume.append(one.volume)
-        frame.vendor_number.append(one.number)
-    frame.natures = [nature.value] * len(frame.sources)
-    frame.opened_at = frame.received_at[0] if frame.received_at else 0
-    frame.clock = frame.received_at[-1] if frame.received_at else 0
-    return frame
-
-
-def _index(names: list[str], name: str) -> int:
-    if name not in names:
-        names.append(name)
-    return names.index(name)
-
-
-def _price(one: Tick) -> float:
-    if one.price is not None:
-        return one.price
-    assert one.bid is not None
-    assert one.ask is not None
-    return (one.bid + one.ask) / 2
-
-
-def _trade(instrument: str, time_us: int, price: float, volume: float | None = None, **more: object) -> Tick:
-    fields = {"received_at": time_us, "venue_time": time_us, "source": "check", **more}
-    return Tick(instrument=instrument, kind=Kind.TRADE, price=price, volume=volume, **fields)  # type: ignore[arg-type]
-
-
-async def _store(history: History, *ticks: Tick) -> Position:
-    """In one frame, the next of the stream."""
-    stands = await history.position()
-    frame = frame_of(ticks, number=stands.number + 1)
-    after = Position(stream="check", sequence=stands.sequence + 1, epoch=1, number=frame.number, clock=frame.clock)
-    return await history.append([frame], after)
 
 
 async def _check_empty(history: History) -> None:
@@ -106,14 +68,14 @@ async def _check_empty(history: History) -> None:
 async def _check_ticks_come_back(history: History) -> None:
     """Every field of every tick, bit by bit, in stream order where the times are equal."""
     stored = [
-        _trade("BACK", NOON_US, 0.1 + 0.2, 1e-8, number=2**52, received_at=NOON_US + 1_234),
-        _trade("BACK", NOON_US, 5e-324, None, received_at=NOON_US - 1),
-        _trade("BACK", NOON_US, 5e-324, None, received_at=NOON_US - 1),
+        trade("BACK", NOON_US, 0.1 + 0.2, 1e-8, number=2**52, received_at=NOON_US + 1_234),
+        trade("BACK", NOON_US, 5e-324, None, received_at=NOON_US - 1),
+        trade("BACK", NOON_US, 5e-324, None, received_at=NOON_US - 1),
         Tick(instrument="BACK", kind=Kind.QUOTE, price=1299.5, bid=1299.0, ask=1300.0, received_at=NOON_US + 1),
-        *(_trade("BACK", NOON_US + 2 + one, 7.0, verdict=one, source="another") for one in Verdict),
+        *(trade("BACK", NOON_US + 2 + one, 7.0, verdict=one, source="another") for one in Verdict),
     ]
     before = await history.position()
-    after = await _store(history, *stored)
+    after = await store(history, *stored)
     assert after == await history.position()
     assert after.ticks == before.ticks + len(stored)
     assert await history.ticks("BACK", *EVER) == stored
@@ -126,7 +88,7 @@ async def _check_ticks_come_back(history: History) -> None:
 async def _check_ranges(history: History) -> None:
     """[start, end), by ticks and by the starts of candles."""
     minutes = [NOON_US + minute * MINUTE_US for minute in range(4)]
-    await _store(history, *(_trade("RANGE", time_us, 1.0 + place) for place, time_us in enumerate(minutes)))
+    await store(history, *(trade("RANGE", time_us, 1.0 + place) for place, time_us in enumerate(minutes)))
     assert [one.venue_time for one in await history.ticks("RANGE", minutes[1], minutes[3])] == minutes[1:3]
     assert [one.start for one in await history.candles("RANGE", "1m", minutes[1], minutes[3])] == minutes[1:3]
     assert await history.ticks("RANGE", minutes[2], minutes[2]) == []
@@ -140,13 +102,15 @@ async def _check_ranges(history: History) -> None:
 async def _check_ladder(history: History) -> None:
     """Each rung is what its ticks make, over batches that end within intervals, across midnight, with two
     instruments in one frame and with ticks that do not count."""
-    made = {"LADDER-A": _walk("LADDER-A", 700), "LADDER-B": _walk("LADDER-B", 500)}
+    made = {"LADDER-A": walk("LADDER-A", 700), "LADDER-B": walk("LADDER-B", 500)}
     both = [one for pair in zip(*made.values(), strict=False) for one in pair] + made["LADDER-A"][500:]
     for start in range(0, len(both), 37):
-        await _store(history, *both[start : start + 37])
+        await store(history, *both[start : start + 37])
     for instrument, ticks in made.items():
         for rung in RUNGS:
-            expected = ladder_of(((_time(one), _price(one), one.volume) for one in ticks if one.verdict < MOVES), rung)
+            expected = ladder_of(
+                ((time_of(one), price_of(one), one.volume) for one in ticks if one.verdict < MOVES), rung
+            )
             same_candles(await history.candles(instrument, rung, *EVER), expected)
     midnight = NOON_US + DAY_US // 2
     first, second = await history.candles("LADDER-A", "1d", *EVER)
@@ -155,52 +119,16 @@ async def _check_ladder(history: History) -> None:
     assert await history.day("LADDER-A", midnight + DAY_US) == (None, second)
 
 
-def _walk(instrument: str, count: int) -> list[Tick]:
-    """A tick every 97 seconds from noon on, over more than a day's end; every seventh moves nothing."""
-    verdicts = [Verdict.PRICE, Verdict.CONFIRMED, Verdict.PRICE, Verdict.ASIDE, Verdict.STANDBY]
-    verdicts += [Verdict.OUTLIER, Verdict.CLOSED]
-    return [
-        _trade(
-            instrument,
-            NOON_US + place * 97 * SECOND_US,
-            1300 + 40 * math.sin(place * 0.7) + len(instrument) * place * 0.01,
-            None if place % 3 else place * 0.25,
-            verdict=verdicts[place * 5 % 7],
-        )
-        for place in range(count)
-    ]
-
-
-def _time(one: Tick) -> int:
-    time_us = one.received_at if one.venue_time is None else one.venue_time
-    assert time_us is not None
-    return time_us
-
-
-def same_candles(found: list[Candle], expected: list[Candle]) -> None:
-    """Everything exact but the sums, which depend on the order of adding: they agree to one in 10^9."""
-    assert [_exact(one) for one in found] == [_exact(one) for one in expected]
-    for one, other in zip(found, expected, strict=True):
-        scale = one.count * max(one.high - one.low, 1e-9)
-        assert math.isclose(one.volume, other.volume, rel_tol=1e-9), (one, other)
-        assert math.isclose(one.sum, other.sum, rel_tol=1e-9, abs_tol=1e-9 * scale), (one, other)
-        assert math.isclose(one.sum_squares, other.sum_squares, rel_tol=1e-9, abs_tol=1e-9 * scale), (one, other)
-
-
-def _exact(one: Candle) -> tuple[int, float, float, float, float, int]:
-    return (one.start, one.open, one.high, one.low, one.close, one.count)
-
-
 async def _check_late_ticks(history: History) -> None:
     """They correct their candle and neither its open and close nor the newest price; an empty interval is theirs."""
     late = Verdict.LATE
-    on_time = _trade("LATE", NOON_US + 10, 10.0, 1.0), _trade("LATE", NOON_US + MINUTE_US, 11.0, 1.0)
-    await _store(history, *on_time)
-    await _store(history, _trade("LATE", NOON_US + 5, 15.0, 2.0, verdict=late))
-    await _store(history, _trade("LATE", NOON_US - MINUTE_US, 9.0, verdict=late))
+    on_time = trade("LATE", NOON_US + 10, 10.0, 1.0), trade("LATE", NOON_US + MINUTE_US, 11.0, 1.0)
+    await store(history, *on_time)
+    await store(history, trade("LATE", NOON_US + 5, 15.0, 2.0, verdict=late))
+    await store(history, trade("LATE", NOON_US - MINUTE_US, 9.0, verdict=late))
     stored = [*on_time, *(await history.ticks("LATE", NOON_US + 5, NOON_US + 6))]
     stored += await history.ticks("LATE", NOON_US - MINUTE_US, NOON_US)
-    values = [(_time(one), _price(one), one.volume) for one in stored]
+    values = [(time_of(one), price_of(one), one.volume) for one in stored]
     for rung in RUNGS:
         same_candles(await history.candles("LATE", rung, *EVER), ladder_of(values, rung, late={2, 3}))
     before, noon, after = await history.candles("LATE", "1m", *EVER)
@@ -212,10 +140,10 @@ async def _check_late_ticks(history: History) -> None:
 
 async def _check_stream_order(history: History) -> None:
     """Open, close and the newest price go by the order of the stream, not by the venues' clocks."""
-    ticks = [_trade("ORDER", NOON_US + minute * MINUTE_US, price) for minute, price in ((2, 1.0), (0, 2.0), (1, 3.0))]
-    ticks += [_trade("ORDER", NOON_US + 2 * MINUTE_US, 4.0), _trade("ORDER", NOON_US, 5.0)]
-    ticks += [_trade("ORDER", NOON_US + 9 * MINUTE_US, 6.0, verdict=Verdict.STANDBY)]
-    await _store(history, *ticks)
+    ticks = [trade("ORDER", NOON_US + minute * MINUTE_US, price) for minute, price in ((2, 1.0), (0, 2.0), (1, 3.0))]
+    ticks += [trade("ORDER", NOON_US + 2 * MINUTE_US, 4.0), trade("ORDER", NOON_US, 5.0)]
+    ticks += [trade("ORDER", NOON_US + 9 * MINUTE_US, 6.0, verdict=Verdict.STANDBY)]
+    await store(history, *ticks)
     (candle,) = await history.candles("ORDER", "1h", *EVER)
     assert (candle.open, candle.close, candle.count) == (1.0, 5.0, 5)
     assert (await history.last_ticks())["ORDER"] == ticks[4]
@@ -225,7 +153,7 @@ async def _check_counts(history: History) -> None:
     """Marks are the highest number of each lane, refusals add up, and what is finished says so."""
     stands = await history.position()
     numbers = (3, 9, 4, None)
-    frame = frame_of([_trade("MARK", NOON_US + at, 1.0, number=number) for at, number in enumerate(numbers)])
+    frame = frame_of([trade("MARK", NOON_US + at, 1.0, number=number) for at, number in enumerate(numbers)])
     frame.refused.append(Refusal("marks", "MARK/trade", "bid above ask", 2, 12))
     frame.refused.append(Refusal("marks", "", "broken JSON", 1, 0))
     frame.events.append(Event(1, EventKind.FINISHED, NOON_US, "", "marks", "1234"))
@@ -237,27 +165,27 @@ async def _check_counts(history: History) -> None:
     assert (await history.marks())["marks"] == {"MARK/trade": 12}
     assert (await history.refusals())["marks"] == {"bid above ask": 4, "broken JSON": 2}
     assert await history.finished() == {"marks": 1234}
-    await _store(history, _trade("MARK", NOON_US, 1.0, number=8))
+    await store(history, trade("MARK", NOON_US, 1.0, number=8))
     assert (await history.marks())["check"]["MARK/trade"] == 9
 
 
 async def _check_all_or_nothing(history: History) -> None:
     """A batch that cannot be stored leaves nothing, and what comes after is stored as if it had not been."""
-    await _store(history, _trade("WHOLE", NOON_US, 5.0))
+    await store(history, trade("WHOLE", NOON_US, 5.0))
     before = await _everything(history)
-    no_price, no_count = frame_of([_trade("WHOLE", NOON_US + 2, 1.0)]), frame_of([_trade("WHOLE", NOON_US + 2, 1.0)])
+    no_price, no_count = frame_of([trade("WHOLE", NOON_US + 2, 1.0)]), frame_of([trade("WHOLE", NOON_US + 2, 1.0)])
     no_price.price = [math.nan]
     no_count.events.append(Event(1, EventKind.FINISHED, NOON_US, "", "fresh", "not a number"))
     for broken in (no_price, no_count):
         broken.refused.append(Refusal("fresh", "", "broken JSON", 1, 0))
-        good = frame_of([_trade("WHOLE", NOON_US + 1, 99.0), _trade("FRESH", NOON_US, 1.0, number=1, source="fresh")])
+        good = frame_of([trade("WHOLE", NOON_US + 1, 99.0), trade("FRESH", NOON_US, 1.0, number=1, source="fresh")])
         assert await _is_refused(history, [good, broken]), "what is no number was stored"
         assert await _everything(history) == before
-    await _store(history, _trade("WHOLE", NOON_US + 3, 6.0), _trade("FRESH-TOO", NOON_US, 2.0))
+    await store(history, trade("WHOLE", NOON_US + 3, 6.0), trade("FRESH-TOO", NOON_US, 2.0))
     (candle,) = await history.candles("WHOLE", "1m", *EVER)
     assert (candle.high, candle.close, candle.count) == (6.0, 6.0, 2)
     assert await history.ticks("FRESH", *EVER) == []
-    await _store(history, _trade("FRESH", NOON_US, 3.0, source="fresh"))
+    await store(history, trade("FRESH", NOON_US, 3.0, source="fresh"))
     for name, price in (("FRESH", 3.0), ("FRESH-TOO", 2.0)):
         assert [one.price for one in await history.ticks(name, *EVER)] == [price]
         assert [one.count for one in await history.candles(name, "1d", *EVER)] == [1]
@@ -275,9 +203,9 @@ async def _check_reads_during_writes(history: History) -> None:
     """A reader never sees a tick without its candle or its position, whatever is being written."""
     before = (await history.position()).ticks
     for start in range(0, 200, 20):
-        ticks = [_trade("BOTH", NOON_US + start + one, 1.0) for one in range(20)]
+        ticks = [trade("BOTH", NOON_US + start + one, 1.0) for one in range(20)]
         _, rows, (candle,) = await asyncio.gather(
-            _store(history, *ticks), history.ticks("BOTH", *EVER), _or_none(history.candles("BOTH", "1d", *EVER))
+            store(history, *ticks), history.ticks("BOTH", *EVER), _or_none(history.candles("BOTH", "1d", *EVER))
         )
         assert len(rows) % 20 == 0
         assert candle is None or candle.count % 20 == 0
@@ -293,7 +221,7 @@ async def _check_tries(history: History) -> None:
     assert await history.trying(stands.sequence + 1) == 1
     assert await history.trying(stands.sequence + 1) == 2
     assert await history.trying(stands.sequence + 2) == 1
-    await _store(history, _trade("TRY", NOON_US, 1.0))
+    await store(history, trade("TRY", NOON_US, 1.0))
     assert await history.trying(stands.sequence + 2) == 2, "passing one message forgot another's tries"
     await history.clear_tries()
     assert await history.trying(stands.sequence + 2) == 1
@@ -315,14 +243,14 @@ async def _check_goes_on_after_opening(history: History) -> None:
     stands = await history.position()
     assert await history.trying(stands.sequence + 1) == 2, "tries were lost with the process"
     (was,) = await history.candles("WHOLE", "1d", *EVER)
-    assert (await _store(history, _trade("WHOLE", NOON_US + 4, 4.0))).ticks == stands.ticks + 1
+    assert (await store(history, trade("WHOLE", NOON_US + 4, 4.0))).ticks == stands.ticks + 1
     (now,) = await history.candles("WHOLE", "1d", *EVER)
     assert (now.open, now.low, now.close, now.count) == (was.open, 4.0, 4.0, was.count + 1)
 
 
 async def _check_prune(history: History) -> None:
     """Ticks before the time go, but for each instrument's newest price; candles and what is younger stay."""
-    await _store(history, _trade("YOUNG", NOON_US + 900 * DAY_US, 1.0), _trade("YOUNG", NOON_US + 901 * DAY_US, 2.0))
+    await store(history, trade("YOUNG", NOON_US + 900 * DAY_US, 1.0), trade("YOUNG", NOON_US + 901 * DAY_US, 2.0))
     before = await history.position(), await history.last_ticks(), await history.candles("LADDER-A", "1m", *EVER)
     count = await history.tick_count()
     removed = await history.prune(NOON_US + 900 * DAY_US)
