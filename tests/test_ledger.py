@@ -7,15 +7,22 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from hub.config import Config
+from hub.config import Config, LedgerSection
 from hub.ledger import LedgerFull, LedgerTooNew, leases, migrate, open_ledger, revision_of
 from hub.ledger import tables as t
 from hub.ledger.leases import LeaseLost
 
 
-def test_migrations_and_tables_say_the_same() -> None:
-    """A file that was migrated from the start has exactly the schema of a new one."""
-    engine = sa.create_engine("sqlite://", poolclass=sa.pool.StaticPool)
+@pytest.fixture(params=["sqlite", "postgres"])
+def config(request: pytest.FixtureRequest, tmp_path: Path) -> Config:
+    url = request.getfixturevalue("postgres_url") if request.param == "postgres" else ""
+    return Config(folder=tmp_path, ledger=LedgerSection(url=url))
+
+
+def test_migrations_and_tables_say_the_same(config: Config) -> None:
+    """What was migrated from the start has exactly the schema of a new one."""
+    url = config.ledger.url.replace("postgresql:", "postgresql+psycopg:") or "sqlite://"
+    engine = sa.create_engine(url, poolclass=sa.pool.StaticPool)
     try:
         with engine.begin() as connection:
             migrate(connection)
@@ -26,9 +33,8 @@ def test_migrations_and_tables_say_the_same() -> None:
         engine.dispose()
 
 
-async def test_a_ledger_opens_again_with_what_was_in_it(tmp_path: Path) -> None:
+async def test_a_ledger_opens_again_with_what_was_in_it(config: Config) -> None:
     """And its revision stands in it."""
-    config = Config(folder=tmp_path)
     async with open_ledger(config) as ledger:
         await ledger.write(lambda c: c.execute(t.facts.insert().values(name="a", value="1")))
     async with open_ledger(config) as ledger:
@@ -36,9 +42,8 @@ async def test_a_ledger_opens_again_with_what_was_in_it(tmp_path: Path) -> None:
         assert await ledger.read(revision_of) == t.REVISION
 
 
-async def test_a_ledger_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+async def test_a_ledger_of_a_newer_version_is_left_alone(config: Config) -> None:
     """The sentence says what to start."""
-    config = Config(folder=tmp_path)
     async with open_ledger(config) as ledger:
         await ledger.write(lambda c: c.execute(sa.text("UPDATE alembic_version SET version_num = '9999'")))
     with pytest.raises(LedgerTooNew, match="9999"):
@@ -46,9 +51,9 @@ async def test_a_ledger_of_a_newer_version_is_left_alone(tmp_path: Path) -> None
             pass
 
 
-async def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
+async def test_a_transaction_that_fails_leaves_nothing(config: Config) -> None:
     """Whatever it wrote before."""
-    async with open_ledger(Config(folder=tmp_path)) as ledger:
+    async with open_ledger(config) as ledger:
 
         def half(connection: sa.Connection) -> None:
             connection.execute(t.facts.insert().values(name="a", value="1"))
@@ -72,9 +77,9 @@ async def test_a_full_disk_is_a_sentence_and_the_transaction_can_be_tried_again(
         assert await ledger.read(lambda c: c.execute(sa.select(t.facts.c.name)).scalars().all()) == ["big"]
 
 
-async def test_a_lease_has_one_holder_and_its_epoch_fences_the_one_before(tmp_path: Path) -> None:
+async def test_a_lease_has_one_holder_and_its_epoch_fences_the_one_before(config: Config) -> None:
     """It passes on when it ran out, or at once where something else keeps the others away."""
-    async with open_ledger(Config(folder=tmp_path)) as ledger:
+    async with open_ledger(config) as ledger:
 
         async def taken(holder: str, now: int, *, at_once: bool = False) -> int | None:
             return await ledger.write(lambda c: leases.take(c, "engine", holder, now, 100, at_once=at_once))

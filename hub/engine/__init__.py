@@ -176,7 +176,7 @@ class Engine:
         self.triggers += len(rang)
         if self._deliverer is not None:
             self._deliverer.offer(dues)
-        elif dues:
+        if self._deliverer is None or self.ledger.shared:  # there it may have left some for a sweep
             try:
                 await self.bus.client.publish(names.OUTBOX, b"")
             except nats.errors.Error:

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 
 from hub.frame import RUNNING, Position
 from hub.ledger import tables as t
-from hub.ledger.leases import LeaseLost
-from hub.ledger.outbox import Describe, Due
+from hub.ledger.leases import LeaseLost, assert_held
+from hub.ledger.outbox import Describe, Due, backlog
 from hub.model import Alert, Destination, Instrument, Nature, Notification, State, Trigger
 
 ENGINE = "engine"
@@ -152,7 +152,10 @@ def begin_position(
 
 
 def save_position(connection: sa.Connection, place: Position, lease_epoch: int, reader: str = ENGINE) -> None:
-    """With the assertion that the reader's lease is still ours; LeaseLost if not."""
+    """With the assertion that the reader's lease is still ours; LeaseLost if not. SQLite has one writer at a time;
+    elsewhere nobody may take the lease, and load what is there, while this transaction runs."""
+    if connection.dialect.name != "sqlite":
+        assert_held(connection, reader, lease_epoch)
     values = {**msgspec.structs.asdict(place), "reader": reader, "lease": lease_epoch}
     if not connection.execute(_SAVE_POSITION, values).rowcount:
         raise LeaseLost(f"the lease {reader!r} of epoch {lease_epoch} was taken over")
@@ -178,12 +181,15 @@ def save_rang(
     describe: Describe,
 ) -> list[Due]:
     """Triggers and their notifications, one per enabled destination of the owner, claimed for `worker` at once if
-    there is one, so that no other commit stands between a trigger and its message."""
+    there is one, so that no other commit stands between a trigger and its message. They wait for a sweep where older
+    ones of that destination lie with another core's worker."""
     places = destinations(connection, {each.owner_id for each in rang}) if rang else {}
+    behind = _behind_others(connection, places, worker, now) if worker else frozenset()
     dues: list[Due] = []
     for each in rang:
         trigger_id = int(connection.execute(_INSERT_TRIGGER, _trigger_row(each, stream, now)).scalar_one())
         for place in places.get(each.owner_id, ()):
+            at_once = place.id not in behind
             row = {
                 "key": f"alert:{each.alert_id}:{each.generation}:{place.id}",
                 "destination_id": place.id,
@@ -194,13 +200,24 @@ def save_rang(
                 "state": "due",
                 "due_at": now,
                 "created_at": now,
-                "claimed_by": worker,
-                "claimed_until": claimed_until,
+                "claimed_by": worker if at_once else "",
+                "claimed_until": claimed_until if at_once else 0,
             }
             notification_id = int(connection.execute(_INSERT_NOTIFICATION, row).scalar_one())
+            if not at_once:
+                continue
             notification = _notification(notification_id, each, trigger_id, now, describe)
             dues.append(Due(notification=notification, destination=place, attempts=0, due_at=now))
     return dues
+
+
+def _behind_others(
+    connection: sa.Connection, places: Mapping[int, Sequence[Destination]], worker: str, now: int
+) -> frozenset[int]:
+    """Destinations whose older rows are not this worker's. On SQLite there is one worker."""
+    if connection.dialect.name == "sqlite":
+        return frozenset()
+    return backlog(connection, worker, now, [place.id for found in places.values() for place in found])
 
 
 def _trigger_row(each: Rang, stream: str, now: int) -> dict[str, Any]:

@@ -66,6 +66,8 @@ def renew(connection: sa.Connection, name: str, epoch: int, until: int) -> None:
 
 
 def assert_held(connection: sa.Connection, name: str, epoch: int) -> None:
-    found = connection.execute(sa.select(leases.c.epoch).where(leases.c.name == name)).scalar()
+    """LeaseLost if it is not; else nobody takes it over before the transaction ends."""
+    query = sa.select(leases.c.epoch).where(leases.c.name == name).with_for_update(read=True)
+    found = connection.execute(query).scalar()
     if found != epoch:
         raise LeaseLost(f"the lease {name!r} of epoch {epoch} was taken over by epoch {found}")

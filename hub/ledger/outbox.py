@@ -20,6 +20,8 @@ from hub.model import Destination, Instrument, Nature, Notification, Trigger
 
 PER_DESTINATION = 100
 """Rows of one destination claimed at once, so that a full one leaves room for the others."""
+COUNTED = 100_000
+"""A table that PostgreSQL takes for larger is not counted."""
 
 Describe = Callable[[str], Instrument | None]
 
@@ -44,7 +46,26 @@ def claim(
     *,
     skip: Collection[int] = (),
 ) -> list[Due]:
-    """Claims what is due, oldest first, at most PER_DESTINATION a destination and none for those in `skip`."""
+    """Claims what is due, oldest first, at most PER_DESTINATION a destination and none for those in `skip`, nor for
+    those that another worker is claiming for at this moment."""
+    ids = _claimable(connection, worker, now, limit, notifications.c.destination_id.not_in(skip))
+    if ids and connection.dialect.name != "sqlite":
+        ours = _lock_destinations(connection, ids)
+        ids = _claimable(connection, worker, now, limit, notifications.c.destination_id.in_(ours))
+    if not ids:
+        return []
+    claimed = connection.scalars(
+        notifications.update()
+        .where(notifications.c.id.in_(ids), notifications.c.claimed_until < now, _is_due(notifications))
+        .values(claimed_by=worker, claimed_until=now + lease_us)
+        .returning(notifications.c.id)
+    )
+    return load(connection, claimed.all(), describe)
+
+
+def _claimable(
+    connection: sa.Connection, worker: str, now: int, limit: int, among: sa.ColumnElement[bool]
+) -> Sequence[int]:
     row, older = notifications, notifications.alias("older")
     blocked = (
         sa.select(older.c.destination_id, sa.func.min(older.c.id).label("first"))
@@ -62,30 +83,27 @@ def claim(
             row.c.due_at <= now,
             row.c.claimed_until < now,
             destinations.c.disabled == "",
-            row.c.destination_id.not_in(skip),
+            among,
             sa.or_(blocked.c.first.is_(None), row.c.id < blocked.c.first),
         )
         .subquery()
     )
-    ids = connection.scalars(
-        sa.select(row.c.id)
-        .where(
-            row.c.id.in_(sa.select(ranked.c.id).where(ranked.c.rank <= PER_DESTINATION)),
-            row.c.claimed_until < now,
-            _is_due(row),
-        )
-        .order_by(row.c.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    ).all()
-    if not ids:
-        return []
-    connection.execute(
-        notifications.update()
-        .where(notifications.c.id.in_(ids))
-        .values(claimed_by=worker, claimed_until=now + lease_us)
+    query = sa.select(ranked.c.id).where(ranked.c.rank <= PER_DESTINATION).order_by(ranked.c.id).limit(limit)
+    return connection.scalars(query).all()
+
+
+def _lock_destinations(connection: sa.Connection, ids: Sequence[int]) -> Sequence[int]:
+    """Of these rows' destinations those that nobody else claims for now, locked until the transaction ends: two
+    claims for one destination come one after the other, and the second sees what the first took. (Locks on the rows
+    themselves would let the second one take younger rows than the first.) New rows may come in meanwhile."""
+    wanted = sa.select(notifications.c.destination_id).where(notifications.c.id.in_(ids))
+    query = (
+        sa.select(destinations.c.id)
+        .where(destinations.c.id.in_(wanted))
+        .order_by(destinations.c.id)
+        .with_for_update(skip_locked=True, key_share=True)
     )
-    return load(connection, ids, describe)
+    return connection.scalars(query).all()
 
 
 def load(connection: sa.Connection, ids: Sequence[int], describe: Describe) -> list[Due]:
@@ -144,7 +162,8 @@ def release(connection: sa.Connection, worker: str, ids: Sequence[int] | None = 
 
 
 def free_all(connection: sa.Connection, worker: str) -> int:
-    """Ends the claims of all other workers: only for who knows that none of them lives."""
+    """Ends the claims of all other workers: only for who knows that none of them lives, so never where the ledger is
+    shared."""
     return connection.execute(
         notifications.update()
         .where(_is_due(notifications), notifications.c.claimed_by != worker, notifications.c.claimed_by != "")
@@ -217,12 +236,24 @@ def _settle(connection: sa.Connection, ids: Sequence[int], worker: str, **values
 
 
 def waiting(connection: sa.Connection) -> dict[str, int | None]:
-    """How many rows are in each state, and since when the oldest due one could have been sent."""
-    state = notifications.c.state
-    rows = connection.execute(sa.select(state, sa.func.count()).group_by(state))
-    counts: dict[str, int] = {row[0]: row[1] for row in rows}
-    oldest = connection.scalar(sa.select(sa.func.min(notifications.c.due_at)).where(_is_due(notifications)))
-    return {**{name: counts.get(name, 0) for name in ("due", "sent", "dead")}, "oldest_due_at": oldest}
+    """How many rows are in each state, and since when the oldest due one could have been sent. All but the few that
+    wait or were given up were sent, so only those are looked at; on PostgreSQL the number of a large table is the
+    server's own estimate."""
+    row = notifications
+    due, oldest = connection.execute(sa.select(sa.func.count(), sa.func.min(row.c.due_at)).where(_is_due(row))).one()
+    dead = connection.scalar(sa.select(sa.func.count()).where(row.c.state == sa.literal_column("'dead'"))) or 0
+    return {"due": due, "sent": max(_all_rows(connection) - due - dead, 0), "dead": dead, "oldest_due_at": oldest}
+
+
+def _all_rows(connection: sa.Connection) -> int:
+    if connection.dialect.name != "sqlite":
+        estimate = connection.scalar(_ESTIMATE) or 0
+        if estimate > COUNTED:
+            return int(estimate)
+    return connection.scalar(sa.select(sa.func.count()).select_from(notifications)) or 0
+
+
+_ESTIMATE = sa.text("SELECT reltuples FROM pg_class WHERE oid = CAST('notifications' AS regclass)")
 
 
 def state_of(connection: sa.Connection, notification_id: int) -> sa.Row[Any]:

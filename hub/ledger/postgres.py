@@ -23,6 +23,8 @@ T = TypeVar("T")
 CONNECT_S = 5
 SETTLE_S = 30.0
 """So long the fate of a commit is asked for."""
+UNNOTICED_S = 1.0
+"""A commit takes no longer, but where the server waits for what we never sent."""
 SILENT_S = 15
 """A server that acknowledges nothing for so long is lost."""
 SESSION = "-c lock_timeout=30s -c idle_in_transaction_session_timeout=60s"
@@ -35,10 +37,11 @@ REFUSED = ("authentication failed", "does not exist", "no pg_hba.conf entry", "p
 
 
 class PostgresLane:
-    def __init__(self, url: str, password: str, name: str, *, reads: bool = False) -> None:
+    def __init__(self, url: str, password: str, name: str, *, reads: bool = False, settle_s: float = SETTLE_S) -> None:
         self._thread = Thread(name)
         self._where = address(url)
         self._reads = reads
+        self._settle_s = settle_s
         self._engine = sa.create_engine(
             sa.make_url(url).set(drivername="postgresql+psycopg", password=password or None),
             poolclass=NullPool,
@@ -116,12 +119,16 @@ class PostgresLane:
                 raise
 
     def _was_kept(self, number: str) -> bool:
-        """What became of a transaction whose commit was not answered."""
-        deadline = time.monotonic() + SETTLE_S
+        """What became of a transaction whose commit was not answered. One that the server still runs, not having
+        noticed that we are gone, is ended."""
+        began = time.monotonic()
+        deadline = began + self._settle_s
         while time.monotonic() < deadline and not self._closing.is_set():
             try:
                 with self._engine.connect() as connection:
                     fate = connection.scalar(_FATE, {"number": number})
+                    if fate == "in progress" and time.monotonic() > began + UNNOTICED_S:
+                        connection.execute(_END, {"number": number})
             except sa.exc.DBAPIError as error:
                 if _code(error) == "22023":  # a number that this server has not given yet
                     return False
@@ -131,7 +138,7 @@ class PostgresLane:
             self._closing.wait(0.1)
         self._unsure = (
             f"the ledger at {self._where} was lost in the middle of a commit and did not come back within"
-            f" {SETTLE_S:g} s: whether it was kept is not known, so the core begins again from what is stored"
+            f" {self._settle_s:g} s: whether it was kept is not known, so the core begins again from what is stored"
         )
         raise LedgerUnsure(self._unsure)
 
@@ -164,6 +171,10 @@ class PostgresLane:
 
 
 _NUMBER = sa.text("SELECT CAST(pg_current_xact_id_if_assigned() AS text)")
+_END = sa.text(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+    " AND backend_xid = CAST(CAST(:number AS xid8) AS xid)"
+)
 _FATE = sa.text("SELECT pg_xact_status(CAST(:number AS xid8))")
 
 
@@ -193,8 +204,8 @@ def _code(error: sa.exc.DBAPIError) -> str:
 
 
 def _first_line(error: sa.exc.DBAPIError) -> str:
-    """Without the DETAIL, which quotes values."""
+    """Without the DETAIL, which quotes values. (What libpq says of a connection has its reason in the first line.)"""
     diagnosis: Any = getattr(error.orig, "diag", None)
     primary = getattr(diagnosis, "message_primary", None)
     lines = str(primary or error.orig).strip().splitlines()
-    return lines[-1].strip() if lines and primary is None else "".join(lines[:1])
+    return lines[0].strip() if lines else type(error.orig).__name__

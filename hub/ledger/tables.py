@@ -21,7 +21,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0002"
+REVISION = "0003"
 
 metadata = MetaData(
     naming_convention={
@@ -31,6 +31,7 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+DUE, DEAD = text("state = 'due'"), text("state = 'dead'")
 Key = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up only INTEGER keys
 
 owners = Table(
@@ -169,7 +170,8 @@ notifications = Table(
     Column("reason", Text, nullable=False, server_default=""),  # why it waits or was given up
     Column("created_at", BigInteger, nullable=False),
     Column("settled_at", BigInteger),  # when it was sent or given up
-    Index("ix_notifications_waiting", "destination_id", "id", sqlite_where=text("state = 'due'")),
+    Index("ix_notifications_waiting", "destination_id", "id", sqlite_where=DUE, postgresql_where=DUE),
+    Index("ix_notifications_dead", "id", sqlite_where=DEAD, postgresql_where=DEAD),
     Index(None, "alert_id"),
     Index(None, "trigger_id"),  # so that removing a trigger does not look at every notification
 )

@@ -195,4 +195,5 @@ def upgrade() -> None:
         ["destination_id", "id"],
         unique=False,
         sqlite_where=sa.text("state = 'due'"),
+        postgresql_where=sa.text("state = 'due'"),
     )
