@@ -7,7 +7,7 @@ refresh, so a read would not see what was committed with it; and open and close 
 time while those of a recorded one go by the stream, which no aggregate of its minutes can tell. Nor is there anything
 to gain: what is committed for 2,000 ticks has a few candles a rung, and they are merged in memory.
 
-Depends on asyncpg.
+Depends on asyncpg and hub.history's postgres_trouble.
 """
 
 from collections.abc import Sequence
@@ -16,6 +16,7 @@ from typing import Any, Literal
 import asyncpg
 
 from hub.history import HistoryTooNew, HistoryTrouble
+from hub.history.postgres_trouble import said
 
 CANDLES = ("1m", "5m", "15m", "1h", "1d")
 DAY_US = 86_400_000_000
@@ -148,8 +149,8 @@ async def _extension(connection: asyncpg.Connection, timescale: Wish, where: str
     except asyncpg.PostgresError as error:
         if wanted:
             raise HistoryTrouble(
-                f'{where} has no TimescaleDB ({error}) and [history] timescale is "yes": install it there and preload'
-                ' it, or set timescale = "auto"'
+                f'{where} has no TimescaleDB ({said(error)}) and [history] timescale is "yes": install it there and'
+                ' preload it, or set timescale = "auto"'
             ) from error
         return False
     return True

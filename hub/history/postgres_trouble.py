@@ -33,6 +33,11 @@ def shown(url: str) -> str:
     return f"{parts.hostname}{port}{parts.path}"
 
 
+def said(error: Exception) -> str:
+    """In one line: details and hints may hold rows."""
+    return str(error).split("\n")[0] or type(error).__name__
+
+
 def broken(error: BaseException) -> bool:
     """Whether it says that the server or the way to it is at fault; a value of a wrong type is a bug."""
     if isinstance(error, asyncpg.DataError | ValueError):
@@ -50,9 +55,8 @@ def told(where: str) -> Iterator[None]:
     except Exception as error:
         if not broken(error):
             raise
-        said = str(error).split("\n")[0] or type(error).__name__
         if isinstance(error, asyncpg.DiskFullError):
             cure = "free some space on the server, nothing is lost meanwhile"
-            raise HistoryFull(f"the history in {where} cannot be written ({said}): {cure}") from error
+            raise HistoryFull(f"the history in {where} cannot be written ({said(error)}): {cure}") from error
         cure = next(cure for kinds, cure in CURES if isinstance(error, kinds))
-        raise HistoryTrouble(f"the history in {where} does not answer ({said}): {cure}") from error
+        raise HistoryTrouble(f"the history in {where} does not answer ({said(error)}): {cure}") from error
