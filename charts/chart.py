@@ -17,7 +17,7 @@ Ground = Literal["light", "dark"]
 Colours = Literal["green-up", "red-up", "blue-up"]
 
 
-class Drawn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class Drawn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What all parts of a chart are."""
 
 
