@@ -3,7 +3,7 @@
 A window of candles is kept in the cache under the times of the candles that it holds, so everybody who looks at "the
 last day" within the same candle shares one read of the history. One that ends before the current candle changes only
 by late ticks and imports, and is kept for a minute; one that reaches into it for two seconds. Whoever asks for what is
-just being read waits for that. Statistics are read from the ladder as hub.history.statistics lays it out, and are those
+just being read waits for that. Statistics are read from the ladder as hub.history.cover lays it out, and are those
 of all ticks. Depends on the history, the cache, and the quotes and catalogue that `app` hands it.
 """
 
@@ -18,6 +18,7 @@ import msgspec
 from hub import currencies
 from hub.cache import Cache, keys
 from hub.history import History
+from hub.history import cover as covers
 from hub.history import statistics as of
 from hub.history.ladder import floor, length_us, rung_for
 from hub.hot import SPANS, VOLATILE
@@ -84,7 +85,7 @@ class Market:
     async def window(self, instrument_id: str, start_us: int, end_us: int, points: int) -> tuple[str, Sequence[Candle]]:
         wanted = rung_for(end_us - start_us, points)
         length = length_us(wanted)
-        first, last = floor(start_us, length), of.ceil(end_us, length)
+        first, last = floor(start_us, length), covers.ceil(end_us, length)
         key = keys.window(instrument_id, first, last, points)
         lock = self._reading.setdefault(key, asyncio.Lock())
         async with lock:
@@ -120,21 +121,21 @@ class Market:
             **msgspec.structs.asdict(totals),
         )
 
-    async def _cover(self, instrument_id: str, start_us: int, end_us: int) -> of.Cover:
+    async def _cover(self, instrument_id: str, start_us: int, end_us: int) -> covers.Cover:
         """What is read while a tick lands may hold it in one rung and not yet in another: its minute is then taken
         whole, which at the end of now is the same."""
-        pieces = of.cover(start_us, end_us)
-        ticks = [piece for piece in pieces if piece.rung == of.TICKS]
-        rungs = [piece for piece in pieces if piece.rung != of.TICKS]
+        pieces = covers.cover(start_us, end_us)
+        ticks = [piece for piece in pieces if piece.rung == covers.TICKS]
+        rungs = [piece for piece in pieces if piece.rung != covers.TICKS]
         found_ticks = await asyncio.gather(*(self._history.ticks(instrument_id, *piece[1:]) for piece in ticks))
         found = await asyncio.gather(*(self._history.candles(instrument_id, *piece) for piece in rungs))
         candles: dict[str, list[Candle]] = {}
         for piece, held in zip(rungs, found, strict=True):
             candles.setdefault(piece.rung, []).extend(held)
-        cover = of.assemble(candles, [tick for held in found_ticks for tick in held], start_us, end_us)
+        cover = covers.assemble(candles, [tick for held in found_ticks for tick in held], start_us, end_us)
         return cover._replace(end_us=end_us) if end_us >= self.now(instrument_id) else cover
 
-    async def _drawdown(self, instrument_id: str, held: of.Cover) -> float:
+    async def _drawdown(self, instrument_id: str, held: covers.Cover) -> float:
         """Looks into the candles that may hide a deeper fall than is certain, until none is left."""
         parts, closed, looks = list(held.parts), set[tuple[str, int]](), 0
         while True:
@@ -149,14 +150,14 @@ class Market:
                 if sum(part.candle.count for part in below) == parts[index].candle.count:
                     parts[index : index + 1] = below
 
-    async def _below(self, instrument_id: str, part: of.Part, held: of.Cover) -> list[of.Part]:
+    async def _below(self, instrument_id: str, part: covers.Part, held: covers.Cover) -> list[covers.Part]:
         start = part.candle.start
-        if part.rung in (of.TICKS, of.FINEST):
-            end = min(start + length_us(of.FINEST), held.end_us)
-            return of.one_by_one(await self._history.ticks(instrument_id, max(start, held.start_us), end))
-        rung = of.BELOW[part.rung]
+        if part.rung in (covers.TICKS, covers.FINEST):
+            end = min(start + length_us(covers.FINEST), held.end_us)
+            return covers.one_by_one(await self._history.ticks(instrument_id, max(start, held.start_us), end))
+        rung = covers.BELOW[part.rung]
         candles = await self._history.candles(instrument_id, rung, start, start + length_us(part.rung))
-        return [of.Part(rung, one) for one in candles]
+        return [covers.Part(rung, one) for one in candles]
 
     async def movers(self, span: str, count: int, *, by: Literal["up", "down", "volatile"]) -> Sequence[Mover]:
         """Only what rose is "up", only what fell is "down"; volatility is over the last 24 hours, whatever the span."""
@@ -198,5 +199,5 @@ class Market:
         return await self._charts.draw(chart)
 
 
-def _place(part: of.Part) -> tuple[str, int]:
+def _place(part: covers.Part) -> tuple[str, int]:
     return part.rung, part.candle.start

@@ -9,25 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hub.history.cover import FINEST, TICKS, Cover, Part, Piece, assemble, cover, one_by_one, time_of
 from hub.history.ladder import RUNGS, ladder_of, length_us
 from hub.history.statistics import (
-    FINEST,
     LEAST_RETURNS,
-    TICKS,
-    Cover,
-    Part,
-    Piece,
-    assemble,
     by_hour,
     by_weekday,
     candles_a_year,
     correlation,
-    cover,
     falls,
     gapless,
-    one_by_one,
     returns,
-    time_of,
     total,
     yearly_volatility,
 )
