@@ -27,11 +27,14 @@ from hub.bus import Bus
 from hub.cache import keys
 from hub.config import Config
 from hub.context import HubContext, Quotes
-from hub.ledger import Ledger, LedgerFull, people
+from hub.ledger import Ledger, LedgerTrouble, people
 from hub.ledger import alerts_view as view
 from hub.model import (
     SECOND_US,
+    Argument,
     Line,
+    Menu,
+    MenuEntry,
     Reply,
     Request,
     Role,
@@ -86,6 +89,23 @@ def route(text: str, names: Sequence[str], is_instrument: Callable[[str], bool])
 def may(role: Role, module: Command) -> bool:
     """Whether a role may run a command. A module says the least that it needs in ROLE; the default is member."""
     return RANKS.index(role) >= RANKS.index(Role(getattr(module, "ROLE", Role.MEMBER)))
+
+
+def menu_of(modules: Sequence[Command], catalogue: Catalogue) -> Menu:
+    """A command without ARGUMENTS takes one text."""
+    text = Argument(name="text", about="what stands behind the command's name")
+    entries = (
+        MenuEntry(
+            name=module.NAME,
+            usage=module.USAGE,
+            summary=module.SUMMARY,
+            examples=tuple(module.EXAMPLES),
+            arguments=tuple(getattr(module, "ARGUMENTS", (text,) if " " in module.USAGE else ())),
+            role=Role(getattr(module, "ROLE", Role.MEMBER)),
+        )
+        for module in modules
+    )
+    return Menu(commands=tuple(entries), instruments=tuple(catalogue.served()))
 
 
 def refused(text: str) -> Reply:
@@ -143,7 +163,11 @@ class Commands:
                 subject = subjects.command(module.NAME)
                 await stack.enter_async_context(self.bus.serve(subject, self._serve_command(module), QUEUE))
             await stack.enter_async_context(self.bus.serve(subjects.LINE, self._serve_line, QUEUE))
+            await stack.enter_async_context(self.bus.serve(subjects.MENU, self._serve_menu, QUEUE))
             yield
+
+    async def _serve_menu(self, _: bytes) -> bytes:
+        return msgspec.json.encode(menu_of(list(self._modules.values()), self.catalogue))
 
     async def _serve_line(self, payload: bytes) -> bytes:
         try:
@@ -186,7 +210,7 @@ class Commands:
         except BadRequest as error:
             self.refused += 1
             return refused(error.text)
-        except LedgerFull as error:
+        except LedgerTrouble as error:
             self.failed["line"] += 1
             return refused(str(error))
         except Exception:
@@ -259,7 +283,7 @@ class Commands:
         except BadRequest as error:
             self.refused += 1
             return refused(error.text)
-        except LedgerFull as error:
+        except LedgerTrouble as error:
             self.failed[module.NAME] += 1
             return refused(str(error))
         except TimeoutError:
