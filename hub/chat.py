@@ -24,7 +24,7 @@ from hub.config import Config
 from hub.model import SECOND_US, Message, Nature, Quote, Reply
 from hub.plugin import TryLater
 from hub.render import message_lines, plain, safe
-from hub.talk import CONNECT_TIMEOUT_S, HubAddress, address_of, put, say
+from hub.talk import CONNECT_TIMEOUT_S, HubAddress, address_of, kept_in_chat, put, say
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -330,6 +330,8 @@ async def talk_in_lines(config: Config, name: str, on_start: str, stop: asyncio.
             reply = await chat.say(line.strip()) if line.strip() else None
             if reply:
                 put(plain(reply))
+                if kept_where := kept_in_chat(reply, config):
+                    put(kept_where)
     return 0
 
 

@@ -33,6 +33,9 @@ app = App(
 OwnFolder = Annotated[Path | None, Parameter(name="--data", help="A folder to keep it in; forgotten by default.")]
 Person = Annotated[str | None, Parameter(name="--as", help="Whose name to use; operator by default.")]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON, for programs.")]
+SaveTo = Annotated[
+    Path | None, Parameter(name="--save", help="Where a picture or a file goes; into the current folder by default.")
+]
 Roles = Annotated[str | None, Parameter(name="--roles", help="What this process does, comma separated: ingest,record.")]
 Words = Annotated[str, Parameter(allow_leading_hyphen=True, help='What to ask, as in a chat: "price gold".')]
 Recording = Annotated[Path, Parameter(help="The file to play.")]
@@ -113,7 +116,12 @@ def chat(*, data: DataFolder = None, config: ConfigFile = None, as_: Person = No
 
 @app.command
 def ask(
-    *line: Words, data: DataFolder = None, config: ConfigFile = None, as_: Person = None, json: AsJson = False
+    *line: Words,
+    data: DataFolder = None,
+    config: ConfigFile = None,
+    as_: Person = None,
+    json: AsJson = False,
+    save: SaveTo = None,
 ) -> int:
     """Ask one line and print the answer."""
     from hub import talk
@@ -123,7 +131,7 @@ def ask(
         return NOT_REACHED
     settings = _reached(config, data)
     _log_apart(settings, "ask")
-    return asyncio.run(talk.ask(" ".join(line), config=settings, name=as_, as_json=json))
+    return asyncio.run(talk.ask(" ".join(line), config=settings, name=as_, as_json=json, save=save))
 
 
 @app.command

@@ -10,8 +10,9 @@ import asyncio
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from itertools import count
 from pathlib import Path
 
 import msgspec
@@ -28,6 +29,7 @@ OWN_ROLES = ("record", "alert", "commands")  # of a hub for one person: no feeds
 DATA = ("ledger.db", "history.db")
 ANSWER_TIMEOUT_S = 15.0
 CONNECT_TIMEOUT_S = 5.0
+LONGEST_NAME = 60
 
 ANSWERED, REFUSED, NO_HUB = 0, 1, 2
 
@@ -79,8 +81,11 @@ async def say(bus: Bus, text: str, name: str) -> Reply:
     return await bus.request(subjects.LINE, Line(text=text, who=who), Reply, ANSWER_TIMEOUT_S)
 
 
-async def ask(words: str, *, config: Config, name: str | None = None, as_json: bool = False) -> int:
-    """Asks one line and prints the answer; the exit code."""
+async def ask(
+    words: str, *, config: Config, name: str | None = None, as_json: bool = False, save: Path | None = None
+) -> int:
+    """Asks one line and prints the answer; the exit code. A picture or a file in it goes to `save`, a file or a folder;
+    by default into the current folder."""
     try:
         async with _reach(config) as bus:
             reply = await say(bus, words, name or OPERATOR)
@@ -90,8 +95,18 @@ async def ask(words: str, *, config: Config, name: str | None = None, as_json: b
     except TryLater as error:
         print(f"the hub on {config.folder} does not answer: {error.reason}", file=sys.stderr)
         return NO_HUB
-    put(as_document(reply) if as_json else as_text(reply, terminal_width()))
-    return ANSWERED if reply.ok else REFUSED
+    try:
+        paths, trouble = saved(reply, Path(), save), ""
+    except OSError as error:
+        paths, trouble = [], unsaved(error)
+    put(as_document(reply, paths) if as_json else as_text(reply, terminal_width()))
+    if paths and not as_json:
+        put(told_saved(paths))
+    if save and not trouble and not paths:
+        trouble = f"the answer holds no picture and no file: nothing was saved to {save}" if reply.ok else ""
+    if trouble:
+        print(trouble, file=sys.stderr)
+    return ANSWERED if reply.ok and not trouble else REFUSED
 
 
 async def status(config: Config) -> int:
@@ -199,8 +214,8 @@ def terminal_width() -> int | None:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
-def as_document(reply: Reply) -> str:
-    """The reply for programs: always the same keys."""
+def as_document(reply: Reply, paths: Sequence[Path] = ()) -> str:
+    """The reply for programs: always the same keys. `paths` are where its picture and its file were saved."""
     document = {
         "ok": reply.ok,
         "title": reply.title,
@@ -208,8 +223,76 @@ def as_document(reply: Reply) -> str:
         "table": reply.table,
         "buttons": reply.buttons,
         "facts": reply.facts,
+        "saved": [str(path) for path in paths],
     }
     return msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
+
+
+# ------------------------------------------------------------------------------------ pictures and files
+
+
+def saved(reply: Reply, folder: Path, asked: Path | None = None) -> list[Path]:
+    """Where the reply's picture and file were written to: `asked`, or a name of its own in `folder`. What is there is
+    never written over: OSError where `asked` is there, another number behind a name of our own. What is private to a
+    person is readable to this account alone."""
+    contents = [(f"{_name(reply.title) or 'chart'}.png", reply.image)] if reply.image else []
+    if reply.file:
+        stem, dot, ending = reply.file.name.rpartition(".")
+        name = f"{_name(stem) or 'file'}.{_name(ending)}" if dot else _name(ending) or "file"
+        contents.append((name, reply.file.content))
+    paths = []
+    for name, content in contents:
+        if asked and not asked.is_dir():
+            path, asked = asked, None  # a file beside the picture goes by its own name
+            _write(path, content, reply.private)
+        else:
+            path = _write_new(asked or folder, name, content, reply.private)
+        paths.append(path)
+    return paths
+
+
+def _write_new(folder: Path, name: str, content: bytes, private: bool) -> Path:
+    stem, dot, ending = name.rpartition(".")
+    for number in count(1):
+        path = folder / (name if number == 1 else f"{stem}-{number}{dot}{ending}" if dot else f"{name}-{number}")
+        try:
+            _write(path, content, private)
+        except FileExistsError:
+            continue
+        return path
+    raise AssertionError("numbers do not end")
+
+
+def _write(path: Path, content: bytes, private: bool) -> None:
+    with open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600 if private else 0o666)) as file:
+        file.write(content)
+
+
+def _name(text: str) -> str:
+    """As a part of a file's name: letters and digits of any language, "-" for the rest."""
+    return "-".join("".join(one if one.isalnum() else " " for one in text.lower()).split())[:LONGEST_NAME]
+
+
+def told_saved(paths: Sequence[Path]) -> str:
+    return "\n".join(f"Saved: {path}" for path in paths)
+
+
+def unsaved(error: OSError) -> str:
+    if isinstance(error, FileExistsError):
+        return f"{error.filename} is there already and was left as it is: name another file with --save"
+    return f"{error.filename} cannot be written: {error.strerror}"
+
+
+def kept_in_chat(reply: Reply, config: Config) -> str:
+    """What a chat says of the reply's picture and file, which it keeps in the data folder; nothing if it has none."""
+    if not (reply.image or reply.file):
+        return ""
+    folder = config.folder / "chat"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return told_saved(saved(reply, folder))
+    except OSError as error:
+        return unsaved(error)
 
 
 def put(text: str) -> None:

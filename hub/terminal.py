@@ -24,6 +24,7 @@ from hub.chat import REFRESH_S, Chat, Shown, Vocabulary, chat_of, kept
 from hub.config import Config
 from hub.model import Nature
 from hub.render import GAP, ansi, rich_lines, safe
+from hub.talk import kept_in_chat
 
 WELCOME = """\
 Tocsin
@@ -31,7 +32,7 @@ A name shows its price: gold.  A condition sets an alert: gold > 2400.  help sho
 
 Fragments = list[tuple[str, str]]
 OF_NUMBERS = ("snooze", "delete", "why")
-OF_INSTRUMENTS = ("price", "alert")
+OF_INSTRUMENTS = ("price", "alert", "chart", "compare", "ratio")
 LEAVE = frozenset({"exit", "quit", "bye"})
 
 
@@ -122,7 +123,8 @@ async def talk_on_terminal(config: Config, name: str, on_start: str, stop: async
                     break
                 reply = await chat.say(text) if text else None
                 if reply:
-                    show(rich_lines(reply, session.output.get_size().columns), False)
+                    where = [Text(safe(line), style="green") for line in kept_in_chat(reply, config).splitlines()]
+                    show([*rich_lines(reply, session.output.get_size().columns), *where], False)
     return 0
 
 

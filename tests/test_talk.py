@@ -25,12 +25,13 @@ from hub.bus import Bus, connect
 from hub.chat import Seen, Shown, Vocabulary
 from hub.config import Config, HubSection
 from hub.ledger import open_ledger
-from hub.model import SECOND_US, Line, Message, Nature, Notification, Quote, Reply, Trigger
+from hub.model import SECOND_US, File, Line, Message, Nature, Notification, Quote, Reply, Trigger
 from hub.talk import HubAddress, ask, chat, find_hub
 from hub.terminal import choices, price_line, talk_on_terminal
 
 NOW = 1_800_000_000 * SECOND_US
 WAIT_S = 5.0
+PICTURE = b"\x89PNG\r\n\x1a\n"
 
 PRICE = {
     "instrument": "XAU-USD",
@@ -78,6 +79,11 @@ class FakeHub:
         self.lines.append(line)
         if line.text == "wrong":
             return msgspec.json.encode(Reply(ok=False, lines=("there is no command wrong",)))
+        if line.text == "chart gold":
+            return msgspec.json.encode(Reply(title="Gold, 24 hours", lines=("up",), image=PICTURE))
+        if line.text == "export":
+            file = File(name="../../tocsin of anna.zip", media_type="application/zip", content=b"PK")
+            return msgspec.json.encode(Reply(title="Yours", file=file, private=True))
         facts = FACTS.get(line.text, {})
         return msgspec.json.encode(Reply(title="Answer", lines=(f"you said {line.text}",), facts=facts))
 
@@ -171,6 +177,46 @@ async def test_a_question_is_asked_and_answered(
         assert document["ok"] is True
         assert document["facts"]["quotes"][0]["price"] == 2411.2
         assert [line.who.id for line in hub.lines] == ["operator", "anna", "operator"]
+
+
+async def test_a_picture_of_an_answer_is_saved_and_nothing_written_over(
+    nats_server: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the current folder under a name of its own, another number each time; or where it was asked for."""
+    config = Config(folder=tmp_path / "hub")
+    monkeypatch.chdir(tmp_path)
+    async with serving(nats_server, config.folder):
+        assert await ask("chart gold", config=config) == 0
+        assert capsys.readouterr().out == "Gold, 24 hours\nup\nSaved: gold-24-hours.png\n"
+        assert await ask("chart gold", config=config, as_json=True) == 0
+        assert msgspec.json.decode(capsys.readouterr().out)["saved"] == ["gold-24-hours-2.png"]
+        assert Path("gold-24-hours.png").read_bytes() == Path("gold-24-hours-2.png").read_bytes() == PICTURE
+
+        mine = tmp_path / "mine.png"
+        assert await ask("chart gold", config=config, save=mine) == 0
+        mine.write_bytes(b"precious")
+        capsys.readouterr()
+        assert await ask("chart gold", config=config, save=mine) == 1
+        told = capsys.readouterr()
+        assert told.out == "Gold, 24 hours\nup\n" and "is there already and was left as it is" in told.err
+        assert mine.read_bytes() == b"precious"
+        assert await ask("chart gold", config=config, save=tmp_path / "no such folder" / "x.png") == 1
+        assert "cannot be written" in capsys.readouterr().err
+        assert await ask("price", config=config, save=mine) == 1
+        assert "holds no picture" in capsys.readouterr().err
+
+
+async def test_a_file_of_an_answer_keeps_its_name_but_no_folder_of_it(
+    nats_server: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is private is for this account alone."""
+    config = Config(folder=tmp_path / "hub")
+    async with serving(nats_server, config.folder):
+        assert await ask("export", config=config, save=tmp_path) == 0
+    (path,) = tmp_path.glob("*.zip")
+    assert path.name == "tocsin-of-anna.zip"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert f"Saved: {path}" in capsys.readouterr().out
 
 
 async def test_without_hub_and_data_the_cure_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -368,11 +414,14 @@ async def test_without_a_terminal_lines_are_answered_in_plain_text(
 ) -> None:
     """Each line of stdin, until its end; whoever waits for the end is told."""
     config, stop = Config(folder=tmp_path / "hub"), asyncio.Event()
-    monkeypatch.setattr(sys, "stdin", io.StringIO("price\n\nwrong"))
+    monkeypatch.setattr(sys, "stdin", io.StringIO("price\n\nwrong\nchart gold\nchart gold"))
     async with serving(nats_server, config.folder):
         assert await asyncio.wait_for(talk.chat(config, on_start="Welcome", stop=stop), WAIT_S) == 0
     said = capsys.readouterr().out
     assert said.startswith("Welcome\n")
     assert "Answer\nyou said price\nthere is no command wrong\n" in said
+    for name in ("gold-24-hours.png", "gold-24-hours-2.png"):
+        path = config.folder / "chat" / name
+        assert f"Saved: {path}\n" in said and path.read_bytes() == PICTURE
     assert "\x1b" not in said
     assert stop.is_set()
