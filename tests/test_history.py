@@ -11,8 +11,10 @@ import sys
 import time
 import zipfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from hub.config import Config, HistorySection
@@ -21,7 +23,7 @@ from hub.history import History, HistoryFull, HistoryTooNew, HistoryTrouble, Pos
 from hub.history.ladder import RUNGS, ladder_of
 from hub.history.schema import MIGRATIONS
 from hub.history.sqlite import SqliteHistory, open_sqlite
-from hub.history.sqlite_rows import READ_NEWEST
+from hub.history.sqlite_rows import FIRSTS, REACH, READ_CANDLES, READ_NEWEST, SCAN_TICKS, with_rows
 from hub.history.sqlite_writer import Memory
 from hub.model import Kind, Nature, Tick, Verdict
 from hub.testing import EVER, MINUTE_US, NOON_US, check_history, frame_of, same_candles
@@ -46,11 +48,11 @@ async def history(path: Path) -> AsyncIterator[SqliteHistory]:
         yield opened
 
 
-def sql(path: Path, statement: str) -> list[tuple[object, ...]]:
+def sql(path: Path, statement: str, *values: object) -> list[tuple[object, ...]]:
     connection = sqlite3.connect(path)
     try:
         with connection:
-            return connection.execute(statement).fetchall()
+            return connection.execute(statement, values).fetchall()
     finally:
         connection.close()
 
@@ -84,6 +86,95 @@ async def test_a_store_of_a_newer_tocsin_is_left_as_it_is(path: Path) -> None:
         async with open_sqlite(path):
             pass
     assert sql(path, "PRAGMA user_version") == [(len(MIGRATIONS) + 1,)]
+
+
+OLD_RUNGS = ("1m", "5m", "1h", "1d")
+
+
+def walk_of(instrument: int) -> list[tuple[int, float, float | None]]:
+    """(time, price, volume) in the order of time, over midnights, with holes; the first instrument's before 1970."""
+    chance = random.Random(instrument)
+    now = NOON_US if instrument > 1 else -3 * 86_400_000_000 - 7
+    ticks = []
+    for _ in range(600):
+        now += chance.choice((5, 40, 100, 400, 4_000)) * 1_000_000
+        ticks.append((now, round(chance.uniform(90, 110), 2), chance.choice((None, 1.5))))
+    return ticks
+
+
+def first_version(path: Path) -> None:
+    """A file as the first version made and filled it: three instruments, the position, four rungs."""
+    path.parent.mkdir(parents=True)
+    connection = sqlite3.connect(path)
+    connection.executescript(MIGRATIONS[0])
+    connection.execute("INSERT INTO sources VALUES (1, 'test', 'live')")
+    for instrument in (1, 2, 3):
+        walk = walk_of(instrument)
+        connection.execute("INSERT INTO instruments VALUES (?, ?)", (instrument, f"I-{instrument}"))
+        last_id = instrument * len(walk)
+        rows = [
+            (instrument, at, one, 0, 0, price, None, None, volume, 1, None, 0)
+            for one, (at, price, volume) in enumerate(walk, start=last_id - len(walk) + 1)
+        ]
+        connection.executemany(f"INSERT INTO ticks VALUES ({','.join('?' * 12)})", rows)
+        connection.execute("INSERT INTO newest VALUES (?, ?, ?)", (instrument, walk[-1][0], last_id))
+        for rung in OLD_RUNGS:
+            candles = [(RUNGS[rung], instrument, *msgspec.structs.astuple(one)) for one in ladder_of(walk, rung)]
+            connection.executemany(f"INSERT INTO candles VALUES ({','.join('?' * 11)})", candles)
+    connection.execute("UPDATE position SET stream = 's', number = 9, ticks = ?", (last_id,))
+    connection.execute("PRAGMA user_version = 1")
+    connection.commit()
+    connection.close()
+
+
+async def test_a_file_of_the_first_version_has_every_rung_after_the_upgrade(path: Path) -> None:
+    """15 minutes are built from the 5, nothing else changes, and the recorder goes on in the intervals that it left."""
+    first_version(path)
+    ticks = sql(path, "SELECT * FROM ticks ORDER BY id")
+    candles = sql(path, "SELECT * FROM candles ORDER BY 1, 2, 3")
+    async with open_sqlite(path) as history:
+        assert await history.position() == Position(stream="s", number=9, ticks=1800)
+        assert len(sql(path, "SELECT 1 FROM candles WHERE seconds = 900")) > 100
+        for instrument in (1, 2, 3):
+            for rung in RUNGS:
+                found = await history.candles(f"I-{instrument}", rung, -10 * 86_400_000_000, 1 << 60)
+                same_candles(found, ladder_of(walk_of(instrument), rung))
+        more = walk_of(3) + [(walk_of(3)[-1][0] + second, 500.0, None) for second in (1, 2, 3)]
+        await history.append([frame_of(trade("I-3", at, price) for at, price, _ in more[-3:])], Position(number=10))
+        for rung in RUNGS:
+            same_candles(await history.candles("I-3", rung, *EVER), ladder_of(more, rung))
+        assert await history.fill([frame_of([trade("I-1", NOON_US, 1.0, source="file")])]) == 1
+    assert sql(path, "SELECT * FROM ticks WHERE id <= 1800 ORDER BY id") == ticks
+    kept = "SELECT * FROM candles WHERE seconds <> 900 AND instrument = 2 ORDER BY 1, 2, 3"
+    assert [row[:11] for row in sql(path, kept)] == [row for row in candles if row[1] == 2]
+    assert sql(path, "SELECT max(filled) FROM candles WHERE instrument = 2") == [(None,)]
+    assert sql(path, "PRAGMA user_version") == [(len(MIGRATIONS),)]
+
+
+async def test_two_programs_that_open_an_old_file_at_once_take_its_steps_once(path: Path) -> None:
+    """The one that comes second finds them taken."""
+    first_version(path)
+    async with AsyncExitStack() as stack:
+        opened = await asyncio.gather(*(stack.enter_async_context(open_sqlite(path)) for _ in range(4)))
+        found = [await one.candles("I-2", "15m", *EVER) for one in opened]
+    assert found[0]
+    assert all(one == found[0] for one in found)
+
+
+async def test_a_step_that_fails_leaves_the_file_as_it_was(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each step is one transaction; the next start takes it again."""
+    first_version(path)
+    before = sql(path, "SELECT * FROM candles ORDER BY 1, 2, 3")
+    broken = MIGRATIONS[1] + "INSERT INTO no_such_table VALUES (1);\n"
+    with monkeypatch.context() as patch:
+        patch.setattr("hub.history.schema.MIGRATIONS", (MIGRATIONS[0], broken))
+        with pytest.raises(sqlite3.OperationalError, match="no_such_table"):
+            async with open_sqlite(path):
+                pass
+    assert sql(path, "SELECT * FROM candles ORDER BY 1, 2, 3") == before
+    assert sql(path, "PRAGMA user_version") == [(1,)]
+    async with open_sqlite(path) as history:
+        assert await history.candles("I-2", "15m", *EVER)
 
 
 async def test_a_file_that_is_no_database_is_named_with_the_cure(path: Path) -> None:
@@ -178,6 +269,91 @@ async def test_two_writers_on_one_file_keep_one_order_and_one_ladder(history: Sq
         assert await other.tick_count() == 8 * 40
     assert [row[0] for row in sql(path, "SELECT id FROM ticks ORDER BY id")] == list(range(1, 8 * 40 + 1))
     await ladder_is_that_of_the_rows(history, path)
+
+
+async def test_an_import_and_the_recorder_write_to_one_file_at_once(history: SqliteHistory, path: Path) -> None:
+    """Each from a program of its own, in turns that nobody chooses: every tick, mark and candle of both is there, and
+    readers never see half of either."""
+    old = [
+        trade(
+            f"I-{place % 3}",
+            NOON_US - 86_400_000_000 + place * 1_000_000,
+            50.0 + place % 17,
+            source="file",
+            number=place,
+        )
+        for place in range(1, 3_001)
+    ]
+
+    async def record() -> None:
+        for number in range(1, 31):
+            assert (await history.append([burst(number, 40)], Position(number=number))).number == number
+
+    async def fill(other: SqliteHistory) -> None:
+        for start in range(0, len(old), 100):
+            assert await other.fill([frame_of(old[start : start + 100])]) == 100
+            days = await history.candles("I-0", "1d", NOON_US - 3 * 86_400_000_000, NOON_US - 43_200_000_000)
+            assert sum(day.count for day in days) == sum(one.instrument == "I-0" for one in old[: start + 100])
+
+    async with open_sqlite(path) as other:
+        await asyncio.gather(record(), fill(other))
+    assert (await history.position()).number == 30
+    assert (await history.position()).ticks == await history.tick_count() == 30 * 40 + len(old)
+    assert [row[0] for row in sql(path, "SELECT id FROM ticks ORDER BY id")] == list(range(1, 4_201))
+    assert (await history.marks())["file"] == {f"I-{one}/trade": 3_000 - (3 - one) % 3 for one in range(3)}
+    assert {one.source for one in (await history.last_ticks()).values()} == {"test"}
+    await ladder_is_that_of_the_rows(history, path)
+
+
+async def test_a_fill_that_is_killed_by_the_disk_s_end_keeps_neither_ticks_nor_marks(
+    history: SqliteHistory, path: Path
+) -> None:
+    """Then, with more room, the same call goes through."""
+    await history.append([burst(1, 50)], Position(number=1))
+    connection = history._writer.connection
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    frames = [frame_of(trade("OLD", NOON_US + one, 1.0, source="file", number=one) for one in range(1, 2_001))]
+    connection.execute(f"PRAGMA max_page_count = {pages + 3}")
+    with pytest.raises(HistoryFull):
+        await history.fill(frames)
+    assert await history.ticks("OLD", *EVER) == []
+    assert "file" not in await history.marks()
+    connection.execute("PRAGMA max_page_count = 1000000")
+    assert await history.fill(frames) == 2_000
+    assert (await history.marks())["file"] == {"OLD/trade": 2_000}
+    await ladder_is_that_of_the_rows(history, path)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 7, 100])
+async def test_a_scan_in_pieces_of_any_size_is_whole(
+    history: SqliteHistory, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    """Many ticks of one time lie over the edges of pieces."""
+    monkeypatch.setattr("hub.history.sqlite.SCAN_ROWS", rows)
+    await history.append([frame_of(trade("A", NOON_US + one // 5, float(one)) for one in range(50))], Position())
+    pieces = [piece async for piece in history.scan("A", *EVER)]
+    assert [one for piece in pieces for one in piece] == await history.ticks("A", *EVER)
+    assert [len(piece) for piece in pieces[:-1]] == [rows] * (len(pieces) - 1)
+
+
+@pytest.mark.parametrize(
+    ("statement", "values"),
+    [
+        (SCAN_TICKS, ["I-0", *EVER, 5, 10]),
+        (REACH, ["I-0"]),
+        (with_rows(FIRSTS, 3, 2), [60, *EVER, 300, *EVER, "I-0"]),
+        (f"{READ_CANDLES} AND start >= ? AND start < ? ORDER BY start", [60, "I-0", *EVER]),
+    ],
+)
+async def test_scans_and_edges_are_searches_by_the_key(
+    history: SqliteHistory, path: Path, statement: str, values: list[object]
+) -> None:
+    """Nothing reads all ticks or all candles, and nothing is sorted, however much there is."""
+    await history.append([burst(number, 400) for number in range(1, 6)], Position(number=5))
+    plan = [str(step[3]) for step in sql(path, f"EXPLAIN QUERY PLAN {statement}", *values)]
+    assert [step for step in plan if "SCAN" in step and any(name in step for name in ("ticks", " t", " c"))] == []
+    assert [step for step in plan if "TEMP B-TREE" in step] == []
+    assert [step for step in plan if "USING PRIMARY KEY (" in step]
 
 
 async def test_a_cancelled_append_is_there_whole_or_not_at_all(history: SqliteHistory, path: Path) -> None:
