@@ -9,14 +9,16 @@ from pathlib import Path
 import pytest
 
 from hub import backup
-from hub.config import Config
+from hub.config import Config, load
 from hub.history import Position, open_history
 from hub.ledger import open_ledger, people
 from hub.lock import HubProblem
 from hub.model import Kind, Tick, Who
 from hub.testing import EVER, MINUTE_US, NOON_US, frame_of
+from tests.servers import PostgresServer
 
 ANNA = Who(platform="console", id="anna", name="Anna")
+BERT = Who(platform="console", id="bert", name="Bert")
 
 
 def trade(number: int) -> Tick:
@@ -75,6 +77,46 @@ async def test_what_is_restored_is_one_moment_of_what_was_there(tmp_path: Path, 
     assert (tmp_path / "new" / "config.restored.toml").read_bytes() == (tmp_path / "config.toml").read_bytes()
     assert archive.stat().st_mode & 0o077 == 0, "others may read the archive"
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")], "something was left behind"
+
+
+async def test_stores_in_postgresql_come_back_the_same(tmp_path: Path, postgres: PostgresServer) -> None:
+    """From one database into another; new alerts and ticks get numbers behind those that came back."""
+    configs = []
+    for name in ("old", "new"):
+        url = postgres.database()
+        path = tmp_path / f"{name}.toml"
+        path.write_text(f'[hub]\ndata = "{name}"\n[history]\nurl = "{url}"\n[ledger]\nurl = "{url}"\n')
+        configs.append((path, load(path, environ={})))
+    (old_path, old), (new_path, new) = configs
+    frames = [frame_of([trade(number * 10 + one) for one in range(10)], number=number) for number in range(1, 30)]
+    async with open_history(old) as history, open_ledger(old) as ledger:
+        await history.append(frames, Position(stream="s", sequence=29, epoch=1, number=29))
+        await ledger.write(lambda connection: people.user_of(connection, ANNA, 1))
+    assert await backup.main(tmp_path / "copy.tar.gz", old_path, None) == 0
+    with pytest.raises(HubProblem, match="is not empty"):
+        await backup.restore(tmp_path / "copy.tar.gz", old_path, None)
+    assert await backup.restore(tmp_path / "copy.tar.gz", new_path, None) == 0
+    async with open_history(old) as then, open_history(new) as now, open_ledger(new) as ledger:
+        assert await now.position() == await then.position()
+        assert await now.ticks("XAU-USD", *EVER) == await then.ticks("XAU-USD", *EVER)
+        assert await now.candles("XAU-USD", "15m", *EVER) == await then.candles("XAU-USD", "15m", *EVER)
+        anna = await ledger.read(lambda connection: people.find_user(connection, ANNA))
+        bert = await ledger.write(lambda connection: people.user_of(connection, BERT, 2))
+        assert anna is not None
+        assert bert.id > anna.id
+        more = frame_of([trade(500)], number=30)
+        more.instruments = ["XAG-USD"]
+        await now.append([more], Position(stream="s", sequence=30, epoch=1, number=30))
+        assert len(await now.ticks("XAG-USD", *EVER)) == 1
+
+
+async def test_an_archive_of_files_is_not_poured_into_a_server(tmp_path: Path, postgres_url: str) -> None:
+    """The sentence names the way round."""
+    archive = await backed_up(tmp_path)
+    path = tmp_path / "server.toml"
+    path.write_text(f'[history]\nurl = "{postgres_url}"\n[ledger]\nurl = "{postgres_url}"\n')
+    with pytest.raises(HubProblem, match="tocsin migrate"):
+        await backup.restore(archive, path, tmp_path / "new")
 
 
 async def test_nothing_that_is_there_is_written_over(tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ from hub.backup import archive, stores
 from hub.backup.archive import Manifest
 from hub.config import Config, load
 from hub.config.sections import BUILT_IN_SOURCE
+from hub.history import open_history
+from hub.ledger import open_ledger
 from hub.wording import iso
 
 ROOM = 1.02
@@ -68,11 +70,22 @@ async def restore(file: Path, config: Path | None, data: Path | None) -> int:
     settings = load(config, data=data)
     taken = await lock.take(settings.folder, lambda *_, **__: None)
     try:
+        await _make_tables(settings)
         manifest = await asyncio.to_thread(_restore, file, settings)
     finally:
         os.close(taken)
     print(f"restored to {settings.folder}: {_holds(manifest)}")
     return 0
+
+
+async def _make_tables(config: Config) -> None:
+    """PostgreSQL takes rows back into the tables of this version; a SQLite file brings its own."""
+    if config.history.url:
+        async with open_history(config):
+            pass
+    if config.ledger.url:
+        async with open_ledger(config):
+            pass
 
 
 def _restore(file: Path, config: Config) -> Manifest:

@@ -16,12 +16,12 @@ from typing import IO
 
 import msgspec
 
+from hub.backup.stores import CHUNK
 from hub.lock import HubProblem
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 PART = re.compile(r"(?:[a-z]+/)?[A-Za-z0-9_][A-Za-z0-9_.-]*")
-CHUNK = 1 << 20
 DAMAGED = (tarfile.TarError, OSError, EOFError, ValueError)
 
 

@@ -15,6 +15,7 @@ from hub.lock import HubProblem
 
 PAGES = 4096
 """Copied in one step, so that Ctrl-C is heard in between."""
+CHUNK = 1 << 20
 
 
 class Store(Protocol):
@@ -118,6 +119,14 @@ class SqliteStore:
 def of(config: Config) -> list[Store]:
     """The stores that the configuration names."""
     return [
-        SqliteStore("history", config.folder / "history.db"),
-        SqliteStore("ledger", config.folder / "ledger.db"),
+        _store("history", config.folder, config.history.url, config.history.password),
+        _store("ledger", config.folder, config.ledger.url, config.ledger.password),
     ]
+
+
+def _store(name: str, folder: Path, url: str, password: str) -> Store:
+    if not url:
+        return SqliteStore(name, folder / f"{name}.db")
+    from hub.backup.postgres import PostgresStore
+
+    return PostgresStore(name, url, password)
