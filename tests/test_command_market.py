@@ -2,16 +2,21 @@
 
 import math
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hub.cache import keys
 from hub.history import Position
 from hub.model import SECOND_US, Kind, Nature, Reply, Tick
+from hub.plugin import BadRequest
 from hub.testing import check_reply, frame_of
 from hub.units import TROY_OUNCE_G
+from plugins.commands import convert
 from tests.test_commands import NOW, Room, quote, room
 
 HOUR_US, DAY_US = 3_600 * SECOND_US, 86_400 * SECOND_US
@@ -95,6 +100,7 @@ async def test_stats_of_one_span_says_from_when_to_when(here: Room) -> None:
     assert cells(reply, "drawdown") == ("3.17 %",)
     assert "From 00:00:00 to now (UTC)." in reply.lines
     assert "In USDT." in reply.lines
+    assert cells(await here.say("stats btc 2027"), "ticks") == ("4",)
     nothing = await here.say("stats btc 2027-01-01..2027-01-02")
     assert nothing.ok
     assert "Nothing moved the price" in text(nothing)
@@ -265,3 +271,12 @@ async def test_convert_refuses_in_words(line: str, said: str, here: Room) -> Non
     reply = await here.say(line)
     assert not reply.ok
     assert said in text(reply)
+
+
+@given(st.text(max_size=60) | st.lists(st.sampled_from(["10", "g", "22k", "$", "1,000", "of", "k", "0"])).map(" ".join))
+def test_any_amount_is_read_or_refused(arguments: str) -> None:
+    """Above zero and no more than can be told; nothing else is raised."""
+    with suppress(BadRequest):
+        amount, words = convert.amount_and_words(arguments)
+        assert 0 < amount <= convert.MOST
+        assert all(words)

@@ -27,12 +27,15 @@ SEASON, SEASON_MOST_US = {"hour": "30d", "weekday": "1y"}, 3 * 366 * wording.DAY
 TOGETHER = "30d"
 BY = re.compile(r"(?<!\S)by\s+(hours?|weekdays?|days?)(?!\S)", re.IGNORECASE)
 VS = re.compile(r"\s+(?:vs\.?|versus|against|and)\s+", re.IGNORECASE)
+YEAR = re.compile(r"(.*\S)\s+((?:1[789]|20)[0-9]{2})")
 NOTHING = "-"
 
 
 async def run(context: Context, request: Request) -> Reply:
     line, season = without_season(request.arguments)
     span, words = find_span(line)
+    if not span and (found := YEAR.fullmatch(words.strip())):
+        words, span = found[1], found[2]
     names = [name for name in VS.split(words.strip()) if name]
     if not names:
         raise BadRequest("of what? Write stats gold, stats gold 7d, stats gold by hour or stats gold vs silver")
