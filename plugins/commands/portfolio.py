@@ -93,10 +93,10 @@ def currency_of(context: Context, word: str) -> str:
 
 
 async def shown(context: Context, request: Request, name: str | None, wanted: str) -> Reply:
+    asked = currency_of(context, wanted) if wanted else request.user.currency
     lots = mine(await context.personal.lots(request), name)
     if not lots:
         return empty()
-    asked = currency_of(context, wanted) if wanted else request.user.currency
     currency = asked or own_currency(held(lots) or lots, context.catalogue.get)
     found = await portfolio_of(context, lots, currency)
     called = {each.lot.portfolio for each in found.lots} - {""} if name is None else set()
@@ -204,7 +204,9 @@ def facts(found: Portfolio) -> dict[str, object]:
         "complete": not found.unvalued,
         "doubts": list(found.doubts),
         "shares": {name: share for name, _, share in found.shares},
-        "lots": [msgspec.to_builtins(each.lot) | {"value": each.value, "profit": each.profit} for each in found.lots],
+        "lots": [
+            msgspec.structs.asdict(each.lot) | {"value": each.value, "profit": each.profit} for each in found.lots
+        ],
     }
 
 
@@ -236,7 +238,7 @@ async def added(context: Context, request: Request, name: str | None, text: str)
         lines=tuple(lines),
         buttons=(Button(label="Undo", line=f"portfolio remove {made.id}"), Button(label="Portfolio", line="portfolio")),
         private=True,
-        facts=msgspec.to_builtins(made),
+        facts=msgspec.structs.asdict(made),
     )
 
 
@@ -265,7 +267,7 @@ async def sold(context: Context, request: Request, text: str) -> Reply:
     if rest.lower() == "undo":
         back = await context.personal.unsell(request, lot_id)
         return Reply(
-            title=f"Lot {back.id} is held again", lines=(back.wrote,), private=True, facts=msgspec.to_builtins(back)
+            title=f"Lot {back.id} is held again", lines=(back.wrote,), private=True, facts=msgspec.structs.asdict(back)
         )
     lot = await context.personal.lot(request, lot_id)
     if lot.sold_on:
@@ -289,7 +291,7 @@ async def sold(context: Context, request: Request, text: str) -> Reply:
         lines=tuple(lines),
         buttons=(Button(label="Undo", line=f"portfolio sell {done.id} undo"),),
         private=True,
-        facts=msgspec.to_builtins(done),
+        facts=msgspec.structs.asdict(done),
     )
 
 
@@ -317,7 +319,7 @@ async def removed(context: Context, request: Request, text: str) -> Reply:
         lines=(f"{lot.wrote} {lot.instrument}, {lot.bought_on}",),
         buttons=() if undo else (Button(label="Undo", line=f"portfolio remove {lot.id} undo"),),
         private=True,
-        facts=msgspec.to_builtins(lot),
+        facts=msgspec.structs.asdict(lot),
     )
 
 

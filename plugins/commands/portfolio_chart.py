@@ -5,8 +5,11 @@ shown. Instants are those at which something held has a candle, so closed market
 """
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, time
+
+import msgspec
 
 from charts.chart import Chart, theme_of
 from charts.chart import Series as Drawn
@@ -21,6 +24,13 @@ POINTS = 300
 LEAD_US = 5 * wording.DAY_US
 """Read before the span, so that a market that is closed at its start has a price there."""
 
+MOST = 400
+"""Points of the line."""
+
+HERE = re.compile(r"\s*\bhere$")
+"""What a button adds to its line, so that the picture changes in place."""
+
+CONSOLE = "console"
 SPANS = ("7d", "30d", "90d", "1y")
 LONGEST_SPAN = 60
 Rates = dict[str, Series | float]
@@ -31,6 +41,7 @@ async def chart(context: Context, request: Request, lots: Sequence[Lot], name: s
         raise BadRequest("you have no lots yet: portfolio add 0.5 btc at 42000 makes one")
     if len(wanted) > LONGEST_SPAN:
         raise BadRequest("for how long? Write portfolio chart 90d, or 7d, 30d, 1y, max")
+    wanted, here = HERE.subn("", wanted)
     zone = request.user.time_zone
     holdings = [holding(lot, zone) for lot in lots]
     oldest = min(each.since_us for each in holdings)
@@ -47,7 +58,13 @@ async def chart(context: Context, request: Request, lots: Sequence[Lot], name: s
     if not points:
         why = " ".join(told) or "Not everything that was held then has a price at any one time."
         raise BadRequest(f"the value of {span.label} is not known. {why if within else 'Nothing was held then.'}")
-    return await drawn(context, request, line_of(points), span, currency, name, told)
+    reply = await drawn(context, request, line_of(thinned(points)), span, currency, name, told)
+    return msgspec.structs.replace(reply, replace=bool(here))
+
+
+def thinned(points: Sequence[tuple[int, float]]) -> Sequence[tuple[int, float]]:
+    """At most MOST of them, evenly, the last among them."""
+    return points[:: -(len(points) // MOST + 1)][::-1]
 
 
 def holding(lot: Lot, zone: str) -> Holding:
@@ -133,7 +150,8 @@ async def drawn(
         end=span.end_us,
         label=span.label,
         time_zone=request.user.time_zone,
-        theme=theme_of(request.user.theme),
+        theme=theme_of(request.user.theme or context.theme),
+        size="desktop" if request.who.platform == CONSOLE else "phone",
         nature=min(natures) if natures else Nature.LIVE,
         remark="not all of it" if any("left out" in each for each in told) else "",
     )
@@ -154,9 +172,8 @@ async def drawn(
         title=f"{name or 'Your portfolio'}, {span.label}",
         lines=tuple(lines),
         image=image,
-        buttons=tuple(Button(label=each, line=f"{prefix} {each}") for each in SPANS),
+        buttons=tuple(Button(label=each, line=f"{prefix} {each} here") for each in SPANS),
         private=True,
-        replace=True,
         facts={
             "currency": currency,
             "first": first,
