@@ -15,7 +15,7 @@ import pytest
 
 from hub.cache import keys
 from hub.cache.memory import MemoryCache
-from hub.config import Config
+from hub.config import Config, HistorySection
 from hub.history import History, Position, open_history
 from hub.history.statistics import yearly_volatility
 from hub.instruments import build_catalogue
@@ -131,6 +131,17 @@ async def compare(here: Here, times: Any, prices: Any, volumes: Any, start: int,
 
 async def test_a_summary_is_that_of_all_ticks(here: Here) -> None:
     """Over whole days, parts of minutes, and spans in which nothing happened; the drawdown too is exact."""
+    await check_summaries(here)
+
+
+async def test_a_summary_is_the_same_from_postgresql(postgres_url: str, tmp_path: Path) -> None:
+    """The ladder is read alike from every store."""
+    config = Config(folder=tmp_path, history=HistorySection(url=postgres_url, timescale="no"))
+    async with open_history(config) as history:
+        await check_summaries(Here(history))
+
+
+async def check_summaries(here: Here) -> None:
     ticks = trades(wave(30_000))
     await here.store(ticks)
     times, prices, volumes = (
