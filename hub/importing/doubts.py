@@ -25,6 +25,10 @@ LONGEST_GAP_US = 10 * 24 * HOUR_US
 SUSPECT = 0.03
 """Of the prices in closed hours, or the open hours without one."""
 BETTER = 0.5
+"""Of the misfit: another zone that leaves only so much of it is the right one; else (holidays fit no zone) one that has
+"""
+LESS = 0.015
+"""less of it by so much, and at least half of that in prices in closed hours."""
 ENOUGH = 30
 """Minutes that file and history have in common."""
 APART = 3.0
@@ -138,12 +142,14 @@ def zone_doubt(
     instrument: Instrument, now: Fit, best: Fit, best_name: str, *, can_change: bool, what: str = "prices"
 ) -> str:
     """A sentence where another zone fits far better; "" where the one that was said stands."""
-    if now.misfit <= SUSPECT or best.misfit > BETTER * now.misfit:
+    half = now.misfit > SUSPECT and best.misfit <= BETTER * now.misfit
+    less = now.misfit - best.misfit > LESS and now.closed - best.closed > LESS / 2
+    if not (half or less):
         return ""
     facts = []
-    if now.closed > SUSPECT / 3:
+    if now.closed > SUSPECT / 6:
         facts.append(f"{now.closed:.0%} of its {what} are in hours in which {instrument.name} is closed")
-    if now.silent > SUSPECT / 3:
+    if now.silent > SUSPECT / 6:
         facts.append(f"it is silent in {now.silent:.0%} of the hours in which {instrument.name} is open")
     cure = f"try --time-zone {best_name}" if can_change else f"they would fit as {best_name}"
     return f"the time zone looks wrong: {' and '.join(facts)}; {cure}, where that is {best.misfit:.1%} in all"

@@ -150,7 +150,7 @@ def _unfit(plan: Plan, instrument: Instrument, recordings: ModuleType) -> str:
     pieces, silent = plan.pieces[instrument.id], plan.silent[instrument.id]
     utc = doubts.to_utc(plan.zone) if plan.zone else lambda wall: wall
     now = doubts.fit(pieces, silent, doubts.Clock(session), utc)
-    if now.misfit <= doubts.SUSPECT:
+    if now.misfit <= doubts.LESS:
         return ""
     name, best = doubts.best_zone(pieces, silent, session, zones(recordings))
     return doubts.zone_doubt(
