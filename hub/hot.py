@@ -3,7 +3,8 @@
 Runs beside ingest, one in a hub. Follows `quote.*` and keeps `price:<INSTRUMENT>`: while one write is under way the
 newest of each instrument waits, so a burst costs a few round trips. Once a minute, on the quotes' own clock or the
 wall's, whichever is there first, it ranks what has ticked by its change over SPANS and its volatility, and writes
-everything anew, so that a cache that was away or forgot has it again a minute later.
+everything anew, so that a cache that forgot has it again a minute later; and sooner where an instrument is new or the
+cache came back.
 
 A span ends at the instrument's newest price: one whose market is closed keeps its place. One that is silent in open
 hours for longer than the span has none. Changes are from the first price in the span, to the width of a candle of the
@@ -98,6 +99,7 @@ class Hot:
         self._due_at = 0  # on the quotes' clock
         self._newest = 0
         self._seeded = False
+        self._missed = False  # the cache was away at a write
         self._trouble = ""
         self._says = Repeats(log)
 
@@ -143,14 +145,18 @@ class Hot:
             waiting, self._waiting = self._waiting, {}
             changed, known = self._take(waiting), len(self._quotes)
             self._quotes.update(changed)
+            grown = len(self._quotes) > known
             chosen = self._quotes if everything else changed
             if chosen:
                 prices = {keys.price(name): msgspec.json.encode(quote) for name, quote in chosen.items()}
                 await self._cache.set_many(prices, PRICE_TTL_S)
                 self.writes += 1
-            if self._seeded and (everything or len(self._quotes) > known):
+            if self._seeded and (everything or grown):
                 listed = msgspec.json.encode(sorted(self._quotes))
                 await self._cache.set(keys.PRICES, listed, LISTED_FOR * self._every_s)
+            if grown or (self._missed and not self._cache.trouble):
+                self._due.set()
+            self._missed = bool(self._cache.trouble)
 
     def _take(self, waiting: dict[str, bytes]) -> dict[str, Quote]:
         taken: dict[str, Quote] = {}
@@ -202,6 +208,7 @@ class Hot:
         now = self._now()
         for board, span in BOARDS.items():
             await self._put(board, self._board(board, span, now))
+        self._missed = self._missed or bool(self._cache.trouble)
         self._ranked_at = now
 
     async def _seed(self) -> None:

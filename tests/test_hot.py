@@ -26,6 +26,7 @@ from hub.quotes import Quotes
 from hub.testing import frame_of
 from tests.test_cache import Clock
 from tests.test_quotes import Untouched
+from tests.waiting import until_true
 
 if TYPE_CHECKING:
     from tests.conftest import NatsServer
@@ -474,6 +475,38 @@ async def test_a_cache_that_lost_everything_has_it_again_at_the_next_ranking(
 async def everything_in(cache: RedisCache) -> tuple[dict[str, Quote | None], dict[str, dict[str, float]]]:
     listed = msgspec.json.decode(await cache.get(keys.PRICES) or b"[]", type=list[str])
     return {name: await price_in(cache, name) for name in listed}, await boards(cache)
+
+
+async def test_a_cache_that_comes_back_is_filled_at_once(
+    redis_server: "RedisServer", bus: Bus, history: SqliteHistory
+) -> None:
+    """With the next price, however long the ranking's turn is; and so is a ranking with an instrument that is new."""
+    await store(history, [tick("BTC-USD", NOW, 100.0), tick("ETH-USD", NOW, 100.0)])
+    clock = Clock()
+    async with open_redis(redis_server.url, redis_server.password, clock=clock) as cache:
+        hot = Hot(bus, history, cache, Catalogue(), every_s=1e6, pause_s=0, clock=lambda: NOW)
+        async with running(hot):
+            await until(lambda: hot.status()["ranked_at"] == NOW)
+            await store(history, [tick("XAU-USD", NOW, 100.0)])
+            await bus.client.publish("quote.XAU-USD", msgspec.json.encode(quote(instrument="XAU-USD")))
+            await until(lambda: hot.status()["boards"]["movers:1h"] == 3)
+            redis_server.kill()
+            await bus.client.publish("quote.BTC-USD", msgspec.json.encode(quote(price=1.0)))
+            await until(lambda: cache.trouble != "")
+            redis_server.start()
+            await clock.go_on(PAUSE_S)
+
+            async def everything() -> bool:
+                await bus.client.publish("quote.BTC-USD", msgspec.json.encode(quote(price=2.0)))
+                prices, found = await everything_in(cache)
+                return len(prices) == 3 and [len(board) for board in found.values()] == [0, 3, 3, 3]
+
+            assert await until_true(everything, 5)
+            assert [one.price for name in Catalogue().instruments if (one := await price_in(cache, name))] == [
+                110.0,
+                2.0,
+                100.0,
+            ]
 
 
 async def test_a_process_that_may_ask_no_database_knows_every_price(
