@@ -21,11 +21,14 @@ from hub.history.ladder import (
     aggregate,
     climb,
     combine,
+    farthest,
     ladder_of,
     length_us,
     mean,
     merge,
+    reaches_back,
     rung_for,
+    sought,
     stddev,
 )
 from hub.model import MOVES, Candle, Verdict
@@ -173,6 +176,71 @@ def test_small_moves_of_a_large_price_keep_their_deviation() -> None:
 def test_a_span_gets_the_finest_rung_of_at_most_twice_the_points(span_us: int, points: int, rung: str) -> None:
     """The rule by its edges."""
     assert rung_for(span_us, points) == rung
+
+
+def firsts(candles: dict[str, set[int]], rung: str, start_us: int, end_us: int) -> dict[tuple[str, str], int | None]:
+    return {
+        pair: min((start for start in candles.get(pair[1], ()) if since <= start < end_us), default=None)
+        for pair, since in sought(rung, start_us).items()
+    }
+
+
+def climbed(minutes: set[int], bars: dict[str, set[int]]) -> dict[str, set[int]]:
+    """Rung → starts of candles, each rung made of the one below, and bars."""
+    below = {minute * MINUTE_US for minute in minutes}
+    candles = {}
+    for rung in RUNGS:
+        length = length_us(rung)
+        below = {start - start % length for start in below} | {one * length for one in bars.get(rung, ())}
+        candles[rung] = below
+    return candles
+
+
+@pytest.mark.parametrize(
+    ("minutes", "bars", "start", "rung", "farthest_rung"),
+    [
+        ({100, 101}, {}, 0, "1m", "1m"),  # a hole at the span's start, and nothing else
+        ({100, 101}, {}, 0, "5m", "5m"),
+        ({1500}, {"1d": {0}}, 0, "1m", "1d"),
+        ({1500}, {"1d": {0}}, 0, "1h", "1d"),
+        ({1500}, {"1d": {0}}, 1440, "1m", "1m"),  # the bar ends where the span begins
+        ({1500}, {"1d": {0}}, 1439, "1m", "1d"),  # the bar holds its start
+        ({1500}, {"1d": {0}, "15m": {40}}, 100, "1m", "15m"),  # the day begins no earlier than its quarters do
+        ({1500}, {"1d": {0}, "15m": {40}}, 1, "1m", "15m"),
+        ({3000}, {"1d": {0}, "15m": {97}}, 1, "1m", "1d"),
+        ({3000}, {"1h": {49}}, 0, "1m", "1h"),
+        ({3000}, {"1h": {50}}, 0, "1m", "1m"),  # behind the first minute: the bar is not from before it
+        ({5, 3000}, {"15m": {1, 2}}, 20, "1m", "15m"),  # old minutes before the span do not hide its bars
+        (set(), {"1h": {1}}, 0, "1m", "1h"),
+        (set(), {}, 0, "1m", "1m"),
+    ],
+)
+def test_the_rung_is_the_finest_of_those_that_reach_as_far_back(
+    minutes: set[int], bars: dict[str, set[int]], start: int, rung: str, farthest_rung: str
+) -> None:
+    """By the case; times in minutes, bars in multiples of their length."""
+    found = firsts(climbed(minutes, bars), rung, start * MINUTE_US, 10_000 * MINUTE_US)
+    assert farthest(rung, found) == farthest_rung
+
+
+@given(
+    st.sets(st.integers(0, 6_000), max_size=4),
+    st.fixed_dictionaries(
+        {"15m": st.sets(st.integers(0, 400), max_size=2), "1d": st.sets(st.integers(0, 4), max_size=2)}
+    ),
+    st.integers(0, 6_000),
+    st.sampled_from(list(RUNGS)),
+)
+def test_what_lies_at_the_span_s_start_is_never_reached_over(
+    minutes: set[int], bars: dict[str, set[int]], start: int, rung: str
+) -> None:
+    """Where `reaches_back` says so, `farthest` need not be asked; and minutes alone are never given up."""
+    candles, start_us, end_us = climbed(minutes, bars), start * MINUTE_US, 10_000 * MINUTE_US
+    found = firsts(candles, rung, start_us, end_us)
+    first = found[rung, rung]
+    if first is not None and reaches_back(rung, start_us, first):
+        assert farthest(rung, found) == rung
+    assert farthest(rung, firsts(climbed(minutes, {}), rung, start_us, end_us)) == rung
 
 
 def test_an_unknown_rung_is_refused_with_the_known_ones() -> None:
