@@ -6,7 +6,7 @@ of the lots of which both are known. `over_time` is the value that was held at e
 hub.currencies, hub.wording and hub.plugin's BadRequest.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
@@ -193,22 +193,68 @@ def over_time(
 ) -> tuple[tuple[int, float], ...]:
     """Instants and the value then, at each instant from `start_us` on that has a price of something. `rates` turn each
     instrument's price into the currency of the whole. Where something held has no price yet, there is no value."""
-    instants = sorted({time for series in prices.values() for time in series.times if time >= start_us})
-    found = ((time, _value_at(time, holdings, prices, rates)) for time in instants)
+    amounts = _amounts(holdings)
+    instants = sorted({time for name in amounts for time in prices[name].times if time >= start_us})
+    found = ((time, _value_at(time, amounts, prices, rates)) for time in instants)
     return tuple((time, value) for time, value in found if value is not None)
 
 
+def flows(
+    holdings: Sequence[Holding],
+    prices: Mapping[str, Series],
+    rates: Mapping[str, Series | float],
+    points: Sequence[tuple[int, float]],
+) -> tuple[float, float]:
+    """What came in and what went out between the first and the last of these points, each worth what it was at the
+    point that first shows it: the rest of what the line moved is the prices' doing."""
+    times = [time for time, _ in points]
+    came = went = 0.0
+    for each in holdings:
+        for at, sign in ((each.since_us, 1), (each.until_us, -1)):
+            place = bisect_left(times, at) if at is not None else 0
+            if 0 < place < len(times):
+                worth = _worth(each.instrument, each.quantity, times[place], prices, rates) or 0.0
+                came, went = (came + worth, went) if sign > 0 else (came, went + worth)
+    return came, went
+
+
+def _amounts(holdings: Sequence[Holding]) -> dict[str, Series]:
+    """How much of each instrument was held from when on; exactly nothing where nothing was."""
+    changes: dict[str, list[tuple[int, float, int]]] = {}
+    for each in holdings:
+        of_it = changes.setdefault(each.instrument, [])
+        of_it.append((each.since_us, each.quantity, 1))
+        if each.until_us is not None:
+            of_it.append((each.until_us, -each.quantity, -1))
+    return {name: _summed(sorted(of_it)) for name, of_it in changes.items()}
+
+
+def _summed(changes: Sequence[tuple[int, float, int]]) -> Series:
+    total, count = 0.0, 0
+    summed: dict[int, float] = {}
+    for time, quantity, step in changes:
+        total, count = total + quantity, count + step
+        summed[time] = total if count else 0.0
+    return Series(times=tuple(summed), values=tuple(summed.values()))
+
+
 def _value_at(
-    time: int, holdings: Sequence[Holding], prices: Mapping[str, Series], rates: Mapping[str, Series | float]
+    time: int, amounts: Mapping[str, Series], prices: Mapping[str, Series], rates: Mapping[str, Series | float]
 ) -> float | None:
     """None where nothing was held, or a price of what was is not known."""
-    then = [each for each in holdings if each.since_us <= time and (each.until_us is None or time < each.until_us)]
+    then = [(name, amount) for name, series in amounts.items() if (amount := series.at(time))]
     total = 0.0
-    for each in then:
-        price = prices[each.instrument].at(time)
-        rate = rates[each.instrument]
-        factor = rate if isinstance(rate, float) else rate.at(time)
-        if price is None or factor is None:
+    for name, amount in then:
+        worth = _worth(name, amount, time, prices, rates)
+        if worth is None:
             return None
-        total += each.quantity * price * factor
+        total += worth
     return total if then else None
+
+
+def _worth(
+    name: str, amount: float, time: int, prices: Mapping[str, Series], rates: Mapping[str, Series | float]
+) -> float | None:
+    price, rate = prices[name].at(time), rates[name]
+    factor = rate if isinstance(rate, float) else rate.at(time)
+    return None if price is None or factor is None else amount * price * factor

@@ -309,6 +309,9 @@ async def test_the_value_over_time_is_that_of_what_was_held(here: Room, easel: E
     assert by_day == {-8: 2008.0, -7: 2307.0, -6: 2306.0, -5: 2305.0, -4: 2304.0, -3: 2003.0, -2: 2002.0, -1: 2001.0}
     (chart,) = easel.charts
     assert (chart.kind, chart.series[0].name, chart.series[0].currency) == ("line", "Portfolio", "USD")
+    assert chart.remark == "with what was bought and sold"
+    assert reply.lines[1] == "Bought 300.00, sold 300.00 USD; the prices did -7.00 of it."
+    assert chart.nature is Nature.LIVE
     assert reply.image is not None
     assert reply.buttons[0].line == "portfolio chart 7d here"
     assert (await here.say(reply.buttons[0].line)).replace
@@ -339,7 +342,7 @@ async def test_what_has_no_past_is_left_out_of_the_line_and_named(here: Room, ea
     reply = await here.say("portfolio chart 7d")
     assert reply.facts["last"] == 2000.0
     assert "Bitcoin (USDT) is left out: no live price connects USDT and USD" in " ".join(reply.lines)
-    assert easel.charts[0].nature is Nature.SIMULATED
+    assert easel.charts[0].remark == "not all of it"
     assert not (await here.say("portfolio chart 2020-01-01..2020-02-01")).ok
     assert not (await here.say("portfolio chart banana")).ok
 

@@ -5,7 +5,7 @@ import pytest
 from hub.instruments import build_catalogue
 from hub.model import SECOND_US, Candle, Lot, Nature, Quote, Rate
 from hub.plugin import BadRequest
-from hub.portfolio import Holding, Portfolio, Series, bar, over_time, own_currency, series_of, valued
+from hub.portfolio import Holding, Portfolio, Series, bar, flows, over_time, own_currency, series_of, valued
 
 NOW = 1_800_000_000 * SECOND_US
 CATALOGUE = build_catalogue({}, ("XAU-USD", "BTC-USDT", "AAPL", "EUR-USD"))
@@ -153,3 +153,27 @@ def test_an_instant_without_a_price_of_all_that_is_held_has_no_value() -> None:
     both = [Holding(instrument=name, quantity=1, since_us=0, until_us=3) for name in "AB"]
     assert over_time(both, prices, {"A": 1.0, "B": 1.0}, 0) == ((2, 6.0),)
     assert over_time([], prices, {"A": 1.0, "B": 1.0}, 0) == ()
+
+
+def test_what_was_bought_and_sold_is_told_apart_from_what_prices_did() -> None:
+    """By its worth at the point that first shows it; what was there before the first point is neither."""
+    prices = {"A": Series(times=(1, 2, 3, 4), values=(10.0, 11.0, 12.0, 13.0))}
+    holdings = [
+        Holding(instrument="A", quantity=1, since_us=0, until_us=None),
+        Holding(instrument="A", quantity=2, since_us=2, until_us=None),
+        Holding(instrument="A", quantity=0.1, since_us=0, until_us=3),
+        Holding(instrument="A", quantity=5, since_us=9, until_us=None),
+    ]
+    points = over_time(holdings, prices, {"A": 1.0}, 0)
+    assert [value for _, value in points] == pytest.approx([11.0, 34.1, 36.0, 39.0])
+    came, went = flows(holdings, prices, {"A": 1.0}, points)
+    assert [came, went] == pytest.approx([22.0, 1.2])
+    assert points[-1][1] - points[0][1] - came + went == pytest.approx(1 * 3 + 2 * 2 + 0.1 * 2)
+
+
+def test_many_small_lots_that_are_all_sold_leave_nothing() -> None:
+    """Not the rest that sums of fractions leave."""
+    sold = [Holding(instrument="A", quantity=0.1, since_us=place, until_us=20 + place) for place in range(9)]
+    prices = {"A": Series(times=(10, 40), values=(1.0, 1.0))}
+    ((time, value),) = over_time(sold, prices, {"A": 1.0}, 0)
+    assert (time, round(value, 9)) == (10, 0.9)

@@ -17,10 +17,10 @@ from charts.combine import line_of, rates_at
 from hub import wording
 from hub.model import SECOND_US, Button, Candle, Lot, Nature, Reply, Request
 from hub.plugin import BadRequest, Context
-from hub.portfolio import Holding, Series, held, over_time, own_currency, series_of
+from hub.portfolio import Holding, Series, flows, held, over_time, own_currency, series_of
 from hub.spans import Span, parse_span
 
-POINTS = 300
+POINTS = 1200
 LEAD_US = 5 * wording.DAY_US
 """Read before the span, so that a market that is closed at its start has a price there."""
 
@@ -31,6 +31,7 @@ HERE = re.compile(r"\s*\bhere$")
 """What a button adds to its line, so that the picture changes in place."""
 
 CONSOLE = "console"
+BOUGHT = "Bought"
 SPANS = ("7d", "30d", "90d", "1y")
 LONGEST_SPAN = 60
 Rates = dict[str, Series | float]
@@ -58,8 +59,37 @@ async def chart(context: Context, request: Request, lots: Sequence[Lot], name: s
     if not points:
         why = " ".join(told) or "Not everything that was held then has a price at any one time."
         raise BadRequest(f"the value of {span.label} is not known. {why if within else 'Nothing was held then.'}")
-    reply = await drawn(context, request, line_of(thinned(points)), span, currency, name, told)
+    told = [*moved(points, flows(counted, prices, rates, points), currency), *told]
+    natures = {quote.nature for one in rates if (quote := await context.quote(one))} - {Nature.LIVE}
+    picture = Chart(
+        kind="line",
+        series=(Drawn(name=name or "Portfolio", candles=line_of(thinned(points)), currency=currency),),
+        start=span.start_us,
+        end=span.end_us,
+        label=span.label,
+        time_zone=zone,
+        theme=theme_of(request.user.theme or context.theme),
+        size="desktop" if request.who.platform == CONSOLE else "phone",
+        nature=min(natures) if natures else Nature.LIVE,
+        remark=remark(told),
+    )
+    reply = await drawn(context, picture, name, told)
     return msgspec.structs.replace(reply, replace=bool(here))
+
+
+def moved(points: Sequence[tuple[int, float]], flowed: tuple[float, float], currency: str) -> list[str]:
+    """What the prices did of it, where the rest was bought or sold."""
+    came, went = flowed
+    if not (came or went):
+        return []
+    by_price = points[-1][1] - points[0][1] - came + went
+    return [f"{BOUGHT} {came:,.2f}, sold {went:,.2f} {currency}; the prices did {by_price:+,.2f} of it."]
+
+
+def remark(told: Sequence[str]) -> str:
+    """What the picture has to say of itself, as it may be shown without the words."""
+    parts = ["with what was bought and sold"] if any(each.startswith(BOUGHT) for each in told) else []
+    return ", ".join(parts + ["not all of it"] * any("left out" in each for each in told))
 
 
 def thinned(points: Sequence[tuple[int, float]]) -> Sequence[tuple[int, float]]:
@@ -83,7 +113,7 @@ def midnight(day: str, zone: str) -> int:
 async def candles(context: Context, instrument_id: str, span: Span) -> Sequence[Candle]:
     length = span.end_us - span.start_us
     points = POINTS * (length + LEAD_US) // length if length > 0 else POINTS
-    return (await context.market.window(instrument_id, span.start_us - LEAD_US, span.end_us, min(points, 4 * POINTS)))[
+    return (await context.market.window(instrument_id, span.start_us - LEAD_US, span.end_us, min(points, 2 * POINTS)))[
         1
     ]
 
@@ -133,43 +163,19 @@ async def past_of(
     return Series(times=tuple(times), values=tuple(factors))
 
 
-async def drawn(
-    context: Context,
-    request: Request,
-    line: Sequence[Candle],
-    span: Span,
-    currency: str,
-    name: str | None,
-    told: Sequence[str],
-) -> Reply:
-    natures = {quote.nature for quote in await context.quotes()} - {Nature.LIVE}
-    picture = Chart(
-        kind="line",
-        series=(Drawn(name=name or "Portfolio", candles=tuple(line), currency=currency),),
-        start=span.start_us,
-        end=span.end_us,
-        label=span.label,
-        time_zone=request.user.time_zone,
-        theme=theme_of(request.user.theme or context.theme),
-        size="desktop" if request.who.platform == CONSOLE else "phone",
-        nature=min(natures) if natures else Nature.LIVE,
-        remark="not all of it" if any("left out" in each for each in told) else "",
-    )
+async def drawn(context: Context, picture: Chart, name: str | None, told: Sequence[str]) -> Reply:
+    line, currency = picture.series[0].candles, picture.series[0].currency
     first, last = line[0].close, line[-1].close
     low, high = min(each.close for each in line), max(each.close for each in line)
-    lines = [
-        f"From {first:,.2f} to {last:,.2f} {currency}, between {low:,.2f} and {high:,.2f}.",
-        "Buying and selling moves the line too.",
-        *told,
-    ]
+    lines = [f"From {first:,.2f} to {last:,.2f} {currency}, between {low:,.2f} and {high:,.2f}.", *told]
+    image = None
     try:
         image = await context.market.draw(picture)
     except BadRequest as error:
-        image = None
         lines.append(error.text)
     prefix = f"portfolio {f'{name}: ' if name else ''}chart"
     return Reply(
-        title=f"{name or 'Your portfolio'}, {span.label}",
+        title=f"{name or 'Your portfolio'}, {picture.label}",
         lines=tuple(lines),
         image=image,
         buttons=tuple(Button(label=each, line=f"{prefix} {each} here") for each in SPANS),
