@@ -2,10 +2,9 @@
 
 What is kept in memory (names, current candles, position) is forgotten when a transaction fails or another program has
 written to the file, and read again: it is never ahead of the file. Depends on sqlite3, and on hub.history's schema,
-columns, ladder, filling and sqlite_rows.
+columns, ladder, filling, sqlite_rows and sqlite_trouble.
 """
 
-import shutil
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from typing import Any
 import msgspec
 
 from hub.frame import EventKind, Frame
-from hub.history import HistoryFull, HistoryTrouble, Position
+from hub.history import Position
 from hub.history.columns import Batch, marks_of
 from hub.history.filling import (
     RECORDED,
@@ -47,6 +46,7 @@ from hub.history.sqlite_rows import (
     candle,
     insert,
 )
+from hub.history.sqlite_trouble import told
 from hub.model import Candle, Nature
 
 Filled = dict[int, list[tuple[Candle, int | None]]]
@@ -314,33 +314,3 @@ class Writer:
                     self.connection.execute("UPDATE position SET pruned = pruned + ?", (removed,))
                     return removed
         return 0
-
-
-@contextmanager
-def told(path: Path) -> Iterator[None]:
-    """What SQLite says of a disk, in a sentence with the cure. Other errors are bugs and pass as they are."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        name = getattr(error, "sqlite_errorname", "")
-        if name.startswith("SQLITE_FULL"):
-            raise _trouble(HistoryFull, path, error, "free some space, nothing is lost meanwhile") from error
-        for start, cure in CURES.items():
-            if name.startswith(start):
-                raise _trouble(HistoryTrouble, path, error, cure) from error
-        raise
-
-
-CURES = {
-    "SQLITE_BUSY": "another program holds the file, end it",
-    "SQLITE_READONLY": "make the file and its folder writable",
-    "SQLITE_CANTOPEN": "make the folder and the file readable and writable",
-    "SQLITE_IOERR": "look at the disk and the system's log",
-    "SQLITE_CORRUPT": "stop tocsin and restore the file from a copy, or move it away to begin a new one",
-    "SQLITE_NOTADB": "this is no history of tocsin, move it away",
-}
-
-
-def _trouble(kind: type[HistoryTrouble], path: Path, error: Exception, cure: str) -> HistoryTrouble:
-    free = shutil.disk_usage(path.parent).free
-    return kind(f"the history {path} cannot be written ({error}; {free / 1e6:.1f} MB free): {cure}", path, free)
