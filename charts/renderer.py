@@ -99,12 +99,11 @@ class Worker:
 
 
 class Renderer:
-    def __init__(self, cache: Cache, timeout_s: float, tasks: asyncio.TaskGroup, worker: Worker) -> None:
+    def __init__(self, cache: Cache, timeout_s: float, worker: Worker) -> None:
         self.drawn = 0
         self.worker = worker
         self._cache = cache
         self._timeout_s = timeout_s
-        self._tasks = tasks
         self._one_at_a_time = asyncio.Lock()
         self._under_way: dict[str, asyncio.Task[bytes | BadRequest]] = {}
 
@@ -123,13 +122,22 @@ class Renderer:
             raise BadRequest(drawn.text)
         return drawn
 
-    def under_way(self) -> "list[asyncio.Task[bytes | BadRequest]]":
-        return list(self._under_way.values())
+    @property
+    def under_way(self) -> int:
+        return len(self._under_way)
+
+    async def stop(self) -> None:
+        """Ends what is under way; whoever asked for it is cancelled too."""
+        under_way = list(self._under_way.values())
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+        await self.worker.stop()
 
     def _begin(self, key: str, payload: bytes) -> "asyncio.Task[bytes | BadRequest]":
         if len(self._under_way) >= WAITING:
             raise BadRequest(f"{WAITING} charts are being drawn already: ask again in a moment")
-        task = self._tasks.create_task(self._make(key, payload), name="chart")
+        task = asyncio.create_task(self._make(key, payload), name="chart")  # who asks awaits it; `stop` ends it
         self._under_way[key] = task
         task.add_done_callback(lambda _: self._under_way.pop(key, None))
         return task
@@ -170,14 +178,8 @@ async def open_renderer(
     cache: Cache, timeout_s: float, *, command: tuple[str, ...] = (sys.executable, "-m", "charts.worker")
 ) -> AsyncIterator[Renderer]:
     """Nothing is started until the first chart. Leaving ends what is under way."""
-    worker = Worker(command)
+    renderer = Renderer(cache, timeout_s, Worker(command))
     try:
-        async with asyncio.TaskGroup() as tasks:
-            renderer = Renderer(cache, timeout_s, tasks, worker)
-            try:
-                yield renderer
-            finally:
-                for task in renderer.under_way():
-                    task.cancel()
+        yield renderer
     finally:
-        await worker.stop()
+        await renderer.stop()

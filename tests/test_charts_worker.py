@@ -178,7 +178,7 @@ async def test_more_charts_than_can_wait_are_refused(tmp_path: Path) -> None:
     command = program(tmp_path, "read(sys.stdin.buffer)\nread(sys.stdin.buffer)\n")
     async with open_renderer(MemoryCache(), PATIENCE_S, command=command) as renderer:
         waiting = [asyncio.ensure_future(renderer.draw(chart(1.0 + place))) for place in range(WAITING)]
-        await until(lambda: len(renderer.under_way()) == WAITING)
+        await until(lambda: renderer.under_way == WAITING)
         with pytest.raises(BadRequest, match="ask again in a moment"):
             await renderer.draw(chart(0.5))
     results = await asyncio.gather(*waiting, return_exceptions=True)
