@@ -6,6 +6,7 @@ import json
 import random
 import zipfile
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,15 +15,19 @@ import sqlalchemy as sa
 
 from charts.chart import Chart
 from hub import bus as subjects
-from hub.config import AlertsSection
+from hub.app import core
+from hub.bus import connect
+from hub.config import AlertsSection, BusSection, Config, HubSection
 from hub.history import Position
 from hub.ledger import tables as t
 from hub.market import Market
-from hub.model import SECOND_US, Kind, Nature, Reply, Request, Tick, User, Who
+from hub.model import SECOND_US, Kind, Line, Nature, Reply, Request, Tick, User, Who
+from hub.plugin import TryLater
 from hub.testing import check_reply, frame_of
 from plugins.commands.export import MOST_BYTES, packed
 from plugins.commands.portfolio_chart import MOST, thinned
 from tests.test_commands import ANNA, NOW, OPERATOR, STRANGER, Room, quote, room
+from tests.waiting import until_true
 
 HOUR_US = 3600 * SECOND_US
 DAY_US = 24 * HOUR_US
@@ -465,3 +470,37 @@ async def test_a_reply_of_ten_thousand_characters_is_asked_for_in_vain(here: Roo
             check_reply(reply)
             assert not reply.ok
             assert len(reply.lines[0]) < 400
+
+
+async def test_the_engine_lets_go_of_who_is_forgotten(nats_server: Any, tmp_path: Path) -> None:
+    """In a whole core: armed, silenced and deleted alerts are gone from its memory too, and it goes on with others."""
+    roles = ("record", "alert", "deliver", "commands")
+    unlimited, small = AlertsSection(lines_per_minute=0), BusSection(max_mb=256)
+    config = Config(folder=tmp_path / "hub", hub=HubSection(roles=roles), alerts=unlimited, bus=small)
+    async with core(config, nats_server.url, nats_server.token) as running:
+        async with connect(nats_server.url, nats_server.token, "test") as bus:
+
+            async def say(text: str, who: Who = OPERATOR) -> Reply:
+                return await bus.request(subjects.LINE, Line(text=text, who=who), Reply, 15)
+
+            async def armed() -> int:
+                answers = await bus.scatter(subjects.STATUS, b"", 0.3)
+                told = [json.loads(answer) for answer in answers]
+                return sum(sum(one["alerts"].values()) for one in told if one["service"] == "engine")
+
+            async def serves() -> bool:
+                with suppress(TryLater):
+                    return (await say("help")).ok
+                return False
+
+            await until_true(serves, 10)
+            for line in ("gold > 2500", "gold > 2600", "gold > 2700", "snooze 2 2h", "delete 3"):
+                assert (await say(line)).ok, line
+            assert (await say("gold > 2800", ANNA)).ok
+            assert await armed() == 3
+            asked = await say("forget")
+            assert (await say(asked.buttons[1].line)).title == "You are forgotten"
+            assert await armed() == 1
+            assert not (await say("delete 1 undo")).ok
+            assert (await say("alerts", ANNA)).table
+            assert not running.done()
