@@ -81,8 +81,8 @@ class PostgresHistory:
         while self.timescale and (removed := await self._writer.drop_chunk(before_us)):
             total += removed
         for instrument in await self._writer.instruments():
-            since, removed = -(1 << 62), PRUNE_ROWS
-            while removed == PRUNE_ROWS:
+            since: int | None = -(1 << 62)
+            while since is not None:
                 removed, since = await self._writer.prune(instrument, since, before_us, PRUNE_ROWS)
                 total += removed
         return total

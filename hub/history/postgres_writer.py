@@ -41,6 +41,7 @@ from hub.history.postgres_rows import (
     FIND_CANDLES,
     MOVE_POSITION,
     PRUNE,
+    PRUNE_EDGE,
     SET_SOURCE,
     TICK_COLUMNS,
     TRY,
@@ -309,14 +310,16 @@ class Writer:
 
         return await self._once(("instruments",), work)
 
-    async def prune(self, instrument: int, since_us: int, before_us: int, limit: int) -> tuple[int, int]:
+    async def prune(self, instrument: int, since_us: int, before_us: int, limit: int) -> tuple[int, int | None]:
         """Removes up to `limit` ticks of an instrument in [since, before), the oldest first, and returns how many and
-        the time of the last."""
+        from which time on there may be more."""
 
-        async def work(connection: asyncpg.Connection, _stand: Stand) -> tuple[int, int]:
-            removed, last = await connection.fetchrow(PRUNE, instrument, since_us, before_us, limit)
+        async def work(connection: asyncpg.Connection, _stand: Stand) -> tuple[int, int | None]:
+            edge = await connection.fetchrow(PRUNE_EDGE, instrument, since_us, before_us, limit)
+            status = await connection.execute(PRUNE, instrument, since_us, *(edge or (before_us, 0)))
+            removed = int(status.split()[1])
             await connection.execute(ADD_PRUNED, removed)
-            return removed, last or since_us
+            return removed, edge["time"] if edge else None
 
         return await self._once(("prune", instrument, since_us, before_us), work)
 
