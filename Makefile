@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 ARGS   ?=
 
-.PHONY: demo run test kill check bench lock clean help
+.PHONY: demo run test kill check bench gallery lock clean help
 help:            ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
@@ -29,6 +29,9 @@ check: $(READY)  ## ruff, mypy --strict, the direction of imports
 
 bench: $(READY)  ## the benchmarks, as ratios in one run
 	@$(BIN)/python -m bench $(ARGS)
+
+gallery: $(READY) ## docs/gallery again, from the market data at TOCSIN_DATA
+	@$(BIN)/python -m charts.gallery
 
 COMPILE := .lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
            --no-emit-find-links --no-annotate --no-header --all-extras pyproject.toml

@@ -15,7 +15,7 @@ from charts.edge import Label
 from charts.header import Entry, Width, empty, footer, header
 from charts.panes import Pane
 from charts.scene import Lines, Rect, Scene, Shape, Text
-from charts.subject import Subject, subject_of
+from charts.subject import BAND, Subject, subject_of
 from charts.theme import SPARK, Palette, Sheet, palette, sheet
 
 VOLUME_SHARE, RSI_SHARE = 0.19, 0.24
@@ -139,14 +139,14 @@ def _content(plan: Plan, pane: Pane, levels: Sequence[Level]) -> list[Shape]:
     if subject.percent and pane.low < 0 < pane.high:
         shapes.append(panes.across(pane, 0.0, colours.muted, sheet, (1.5, 3)))
     if subject.band:
-        shapes += panes.band(pane, *subject.band, colours.lines[len(plan.chart.averages) % len(colours.lines)])
+        shapes += panes.band(pane, *subject.band, colours.lines[BAND])
     closes = [candle.close for candle in subject.candles]
     if kind == "candles":
         shapes += panes.candles(pane, subject.candles, colours)
     elif kind == "area":
-        shapes += panes.area(pane, closes, _line_colour(plan), sheet.stroke)
+        shapes += panes.area(pane, closes, _last_colour(plan), sheet.stroke)
     elif closes:
-        shapes += panes.curve(pane, closes, _line_colour(plan), sheet.stroke)
+        shapes += panes.curve(pane, closes, _last_colour(plan), sheet.stroke)
     for curve in subject.curves:
         width = sheet.stroke if subject.percent else sheet.stroke * 0.85
         shapes += panes.curve(pane, curve.values, colours.lines[curve.colour % len(colours.lines)], width)
@@ -158,13 +158,11 @@ def _content(plan: Plan, pane: Pane, levels: Sequence[Level]) -> list[Shape]:
     return shapes
 
 
-def _line_colour(plan: Plan) -> str:
-    return plan.colours.accent if plan.chart.kind == "ratio" else _last_colour(plan)
-
-
 def _last_colour(plan: Plan) -> str:
     change = plan.subject.change or 0.0
     colours = plan.colours
+    if plan.chart.kind == "ratio":
+        return colours.accent
     return colours.up if change > 0 else colours.down if change < 0 else colours.still
 
 
@@ -186,7 +184,8 @@ def _volume_pane(plan: Plan, rect: Rect, places: Sequence[int], right: float) ->
     shown = plan.subject.candles
     most = max(candle.volume for candle in shown)
     pane = Pane(rect, 0.0, most * 1.05, len(shown), 1 / plan.sheet.scale)
-    number = edge.draw(pane, [], [(most * 0.72, scales.short(most))], plan.colours, plan.sheet, plan.width, right)
+    below_top = pane.high * (1 - plan.sheet.axis * 0.6 / rect.height)
+    number = edge.draw(pane, [], [(below_top, scales.short(most))], plan.colours, plan.sheet, plan.width, right)
     return [*_grid(plan, pane, [], places), *panes.volumes(pane, shown, plan.colours), *number]
 
 

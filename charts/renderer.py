@@ -17,7 +17,7 @@ import msgspec
 import structlog
 
 from charts.chart import Chart
-from charts.worker import DRAWN, LENGTH_BYTES, READY
+from charts.wire import DRAWN, LENGTH_BYTES, READY, framed
 from hub.cache import Cache, keys
 from hub.plugin import BadRequest
 
@@ -75,7 +75,7 @@ class Worker:
 
     async def _write(self, payload: bytes) -> None:
         assert self._process is not None and self._process.stdin is not None
-        self._process.stdin.write(len(payload).to_bytes(LENGTH_BYTES) + payload)
+        self._process.stdin.write(framed(payload))
         await self._process.stdin.drain()
 
     async def _read(self) -> bytes:

@@ -15,6 +15,8 @@ from hub.model import Candle
 
 MOST_COMPARED = 8
 WIDENED = 0.25
+AVERAGES, BAND = (4, 0, 3, 6), 7
+"""Places in the palette's lines that are like neither rising nor falling."""
 
 
 class Curve(msgspec.Struct, frozen=True):
@@ -118,14 +120,14 @@ def _with_indicators(
     known = candles[: first + len(shown)]
     closes = [candle.close for candle in known]
     curves = [
-        Curve(average_name(average), tuple(_average(closes, average)[first:]), place)
+        Curve(average_name(average), tuple(_average(closes, average)[first:]), AVERAGES[place % len(AVERAGES)])
         for place, average in enumerate(chart.averages)
     ]
     band = None
     if chart.bollinger:
         lower, middle, upper = (tuple(curve[first:]) for curve in indicators.bollinger(closes, chart.bollinger))
         band = (lower, upper)
-        curves.append(Curve(f"Bollinger {chart.bollinger}", middle, len(chart.averages)))
+        curves.append(Curve(f"Bollinger {chart.bollinger}", middle, BAND))
     return Subject(
         name=name,
         times=tuple(candle.start for candle in shown),

@@ -1,8 +1,8 @@
 """Labels along the axis of time, in somebody's time zone. Pure.
 
 The axis goes by candle, not by time, so that closed sessions take no room. A label stands at the first candle at or
-behind a round local time; the finest steps that leave room between labels are taken, and the beginning of a day, a
-month or a year is named as such.
+behind a round local time; the finest steps that leave room between labels are taken, but for a few that stand too near
+(the Sunday evening that a week begins with); the beginning of a day, a month or a year is named as such.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,6 +18,7 @@ STEPS_S = (
     *(hours * HOUR for hours in (1, 2, 3, 4, 6, 12)),
     *(days * DAY for days in (1, 2, 7)),
 )
+MOST_THINNED, KEPT_SHARE = 40, 0.8
 MONTHS = (1, 2, 3, 6, 12, 24, 60, 120, 240, 600)
 NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 EPOCH = datetime(1970, 1, 5, tzinfo=UTC).replace(tzinfo=None)  # a Monday, so that steps of a week begin on one
@@ -47,6 +48,8 @@ def ticks(local: Sequence[datetime], room: Callable[[Sequence[Tick]], bool]) -> 
         best = found
         if room(found):
             return found
+        if len(found) <= MOST_THINNED and len(kept := _thinned(found, room)) > KEPT_SHARE * len(found):
+            return kept
     return _thinned(best, room)
 
 

@@ -41,7 +41,7 @@ def program(folder: Path, text: str) -> tuple[str, ...]:
         textwrap.dedent("""
         import os, sys, time
         sys.path.insert(0, sys.argv[1])
-        from charts.worker import DRAWN, FAILED, READY, read, write
+        from charts.wire import DRAWN, FAILED, READY, read, write
         out = sys.stdout.buffer
         write(out, READY)
         """)
