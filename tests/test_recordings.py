@@ -6,7 +6,7 @@ import os
 import time
 import zipfile
 from collections import Counter
-from datetime import date
+from datetime import date, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -309,6 +309,146 @@ def test_a_source_names_the_recording_without_its_wrapping() -> None:
     assert source_of(Path("trades_20240808.csv.gz")) == source_of(Path("trades_20240808.csv"))
 
 
+# ------------------------------------------------------------------------------------------- importing
+
+
+def imported(path: Path, *, instrument: str = "XAU-USD", date: str = "", time_zone: str = "") -> list[Any]:
+    """What an import reads of a file, whatever it is recognised as."""
+    found = recordings.look(path)
+    facts = recordings.Facts(source="x", name=found.name, instrument=instrument, date=date, time_zone=time_zone)
+    with recordings.updates(path, found, facts) as (updates, share):
+        got = list(updates)
+        assert share() > 0.9
+    return got
+
+
+def utc(text: str) -> int:
+    return moment_us(f"{text}Z")
+
+
+BARS_OF_EVERY_VENDOR = [
+    ("EURUSD60.csv", "2025.06.02,01:00,1.1,1.3,1.0,1.2,120\n", "UTC+3", "mt4", "2025-06-01 22:00:00", 0.0),
+    (
+        "XAUUSD_M15.csv",
+        "<DATE>\t<TIME>\t<OPEN>\t<HIGH>\t<LOW>\t<CLOSE>\t<TICKVOL>\t<VOL>\t<SPREAD>\n"
+        "2025.06.02\t01:00:00\t1.1\t1.3\t1.0\t1.2\t120\t7\t15\n",
+        "EET", "bars", "2025-06-01 22:00:00", 7.0,
+    ),
+    ("mt5.csv", "time,open,high,low,close\n2025-06-02 01:00:00,1.1,1.3,1,1.2\n", "EET", "bars", "2025-06-01 22:00:00", 0.0),
+    ("DAT_ASCII_M1.csv", "20140502 000000;1.1;1.3;1.0;1.2;0\n", "", "histdata-bars", "2014-05-02 05:00:00", 0.0),
+    (
+        "dukascopy.csv", "Gmt time,Open,High,Low,Close,Volume\n02.05.2014 00:00:00.000,1.1,1.3,1.0,1.2,5.5\n",
+        "", "bars", "2014-05-02 00:00:00", 5.5,
+    ),
+    (
+        "dukascopy-local.csv", "Local time,Open,High,Low,Close,Volume\n02.05.2014 02:00:00.000 GMT+0200,1.1,1.3,1,1.2,5\n",
+        "", "bars", "2014-05-02 00:00:00", 5.0,
+    ),
+    ("20140605_x_minute_trade.csv", "15300000,11000,13000,10000,12000,90\n", "", "lean-bars", "2014-06-05 08:15:00", 90.0),
+    ("x.csv", "20140605 00:00,1.1,1.3,1.0,1.2,90\n", "", "lean-bars", "2014-06-05 00:00:00", 90.0),
+    ("20140502_x_minute_quote.csv", "0,1,1.2,0.9,1.1,0,1.2,1.4,1.1,1.3,0\n", "", "lean-bars", "2014-05-02 00:00:00", 0.0),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "text", "zone", "format", "start", "volume"), BARS_OF_EVERY_VENDOR)
+def test_bars_of_every_vendor_are_read_the_same(
+    tmp_path: Path, name: str, text: str, zone: str, format: str, start: str, volume: float
+) -> None:
+    """Open 1.1, high 1.3, low 1.0, close 1.2, at the right instant."""
+    path = tmp_path / name
+    path.write_text(text)
+    assert recordings.look(path).format == format
+    (bar,) = imported(path, time_zone=zone)
+    candle = bar.candle
+    assert candle.start == utc(start)
+    assert (candle.open, candle.high, candle.low, candle.close) == pytest.approx((1.1, 1.3, 1.0, 1.2))
+    assert (candle.volume, candle.count) == (volume, 4)
+    assert candle.sum == pytest.approx(0.2) and candle.sum_squares == pytest.approx(0.06)
+
+
+def test_ticks_of_histdata_dukascopy_and_metatrader_are_read(tmp_path: Path) -> None:
+    """Each by its own columns and clock; what MetaTrader leaves empty did not change."""
+    histdata, dukascopy, metatrader = (tmp_path / name for name in ("h.csv", "d.csv", "m.csv"))
+    histdata.write_text("20140502 000000123,1.1,1.2,0\n")
+    dukascopy.write_text("Gmt time,Ask,Bid,AskVolume,BidVolume\n02.05.2014 00:00:00.123,1.2,1.1,3,4\n")
+    metatrader.write_text(
+        "<DATE>\t<TIME>\t<BID>\t<ASK>\t<LAST>\t<VOLUME>\t<FLAGS>\n"
+        "2014.05.02\t00:00:00.123\t1.1\t1.2\t\t\t6\n2014.05.02\t00:00:01.000\t\t1.3\t\t\t4\n"
+    )
+    (one,) = imported(histdata)
+    assert (one.bid, one.ask, one.venue_time) == (1.1, 1.2, utc("2014-05-02 05:00:00.123"))
+    (two,) = imported(dukascopy)
+    assert (two.bid, two.ask, two.venue_time) == (1.1, 1.2, utc("2014-05-02 00:00:00.123"))
+    three, four = imported(metatrader, time_zone="UTC+2")
+    assert (three.bid, three.ask, three.venue_time) == (1.1, 1.2, utc("2014-05-01 22:00:00.123"))
+    assert (four.bid, four.ask, four.kind) == (1.1, 1.3, Kind.QUOTE)
+
+
+@pytest.mark.parametrize(
+    ("text", "zone", "clocks"),
+    [
+        ("time,price\n2014-05-02 10:00,1\n", "asked", True),
+        ("time,price\n2014-05-02T10:00Z,1\n", "said", False),
+        ("time,price\n1399024800,1\n", "said", False),
+        ("gmt time,bid,ask\n02.05.2014 10:00:00.000,1,2\n", "said", True),
+        ("date,open,high,low,close\n2014-05-02,1,1,1,1\n", "days", True),
+        ("Date,Price\n1833-01,18.93\n", "days", True),
+        ("2025.06.02,01:00,1.1,1.3,1.0,1.2,120\n", "asked", True),
+        ("20140502 000000;1.1;1.3;1.0;1.2;0\n", "said", True),
+    ],
+)
+def test_a_file_is_asked_for_its_zone_only_where_it_does_not_say(
+    tmp_path: Path, text: str, zone: str, clocks: bool
+) -> None:
+    """Instants and days of a calendar need none."""
+    path = tmp_path / "x.csv"
+    path.write_text(text)
+    found = recordings.look(path)
+    assert (found.zone, found.clocks) == (zone, clocks)
+
+
+def test_a_survey_counts_hashes_and_samples_a_file_of_any_size(tmp_path: Path) -> None:
+    """Every line once in the count, the sample in blocks from the whole of it, each with its true number; packing
+    changes nothing."""
+    path, packed = tmp_path / "long.csv", tmp_path / "other.csv.gz"
+    lines = [f"{1_399_000_000 + n},{n + 1}" for n in range(700_000)]
+    path.write_text("time,price\n" + "\n".join(lines))
+    packed.write_bytes(gzip.compress(path.read_bytes(), 1))
+    found, again = recordings.look(path), recordings.look(packed)
+    assert found.lines == 700_001
+    assert (found.digest, found.lines) == (again.digest, again.lines)
+    numbered = [one for block in found.blocks for one in block.lines if one[0] > 1]
+    assert all(line.strip().decode() == lines[number - 2] for number, line in numbered)
+    assert numbered[0][0] == 2 and numbered[-1][0] > 650_000
+    assert len(numbered) < 350_000
+
+
+@pytest.mark.parametrize(
+    ("name", "hours"),
+    [
+        ("UTC+2", 2),
+        ("-05:00", -5),
+        ("GMT+5:30", 5.5),
+        ("Etc/GMT+5", -5),
+        ("Europe/Athens", 3),
+        ("America/New_York+7", 3),
+    ],
+)
+def test_zones_are_said_as_offsets_names_or_both(name: str, hours: float) -> None:
+    """In July of 2025."""
+    offset = recordings.zone_of(name).utcoffset(datetime(2025, 7, 1))
+    assert offset is not None and offset.total_seconds() == hours * 3600
+
+
+def test_a_broker_by_new_york_changes_its_clock_with_new_york() -> None:
+    """Its day ends when New York's trading does, in winter and summer; between, Athens is an hour off."""
+    broker, athens = recordings.zone_of("America/New_York+7"), ZoneInfo("Europe/Athens")
+    for day, same in (("2025-01-15", True), ("2025-03-15", False), ("2025-07-15", True), ("2025-10-28", False)):
+        midnight = moment_us(day, broker)
+        assert midnight == moment_us(f"{day} 17:00", ZoneInfo("America/New_York")) - 86_400_000_000
+        assert (midnight == moment_us(day, athens)) is same
+
+
 # ------------------------------------------------------------------------------------------------ replay
 
 
@@ -483,4 +623,4 @@ def test_real_bars_are_not_taken_for_ticks(name: str) -> None:
 
 def test_every_format_is_described_in_the_module() -> None:
     """The table of formats names each one that there is."""
-    assert all(f"`{name}`" in (recordings.__doc__ or "") for name in FORMATS)
+    assert all(f"`{name}`" in (recordings.__doc__ or "") for name in (*FORMATS, *recordings.BARS))
