@@ -10,17 +10,19 @@ Depends on the ledger, the bus, and on the market and the quotes that `app` hand
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
+import nats.errors
 import sqlalchemy as sa
 import structlog
 
 from hub import bus as subjects
 from hub import schedule, summary, wording
 from hub.bus import Bus
-from hub.ledger import Ledger, LedgerFull, alerts_view, keeping, people
+from hub.ledger import Ledger, LedgerTrouble, LedgerUnsure, alerts_view, keeping, people
 from hub.logs import Repeats
 from hub.model import SECOND_US, Digest, Quote, User, WatchList
 from hub.plugin import BadRequest, Catalogue, Market
@@ -99,7 +101,7 @@ class Digests:
                 if self._again_at.get(digest.id, 0) <= now:
                     await self._look_after(digest)
             self._next_at = await self._ledger.read(keeping.next_digest_at)
-        except LedgerFull as error:
+        except LedgerTrouble as error:
             self._troubles.log("ledger", "digests wait for the ledger", reason=str(error))
             return LOOK_EVERY_S
         self._troubles.over("ledger", "digests go on")
@@ -117,8 +119,8 @@ class Digests:
         try:
             await self._tell(digest)
             self._again_at.pop(digest.id, None)
-        except LedgerFull:
-            raise
+        except (LedgerTrouble, LedgerUnsure):
+            raise  # not the digest's doing
         except Exception:
             self.failed += 1
             self._again_at[digest.id] = self._now() + RETRY_US
@@ -149,7 +151,8 @@ class Digests:
 
         if await self._ledger.write(write):
             self.told += 1
-            await self._bus.client.publish(subjects.OUTBOX, b"")
+            with contextlib.suppress(nats.errors.Error):  # delivery looks by itself too, a little later
+                await self._bus.client.publish(subjects.OUTBOX, b"")
 
     # ---------------------------------------------------------------------------------------- gathering
 

@@ -39,7 +39,8 @@ def worded(notifications: Sequence[Notification]) -> tuple[str, str]:
     if len(notifications) == 1:
         return notifications[0].title, _evidence(notifications[0])
     blocks = (f"{n.title}\n{_evidence(n)}".rstrip() for n in notifications)
-    return f"{len(notifications)} alerts", "\n\n".join(blocks)
+    of_alerts = all(n.alert_id is not None for n in notifications)
+    return f"{len(notifications)} {'alerts' if of_alerts else 'messages'}", "\n\n".join(blocks)
 
 
 def _evidence(notification: Notification) -> str:

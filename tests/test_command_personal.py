@@ -259,6 +259,9 @@ async def test_portfolios_have_names(here: Room) -> None:
     assert [row[1] for row in (await here.say("portfolio")).table[1:]] == ["pension: 1 oz Gold", "1 oz Gold, a: b"]
     assert (await here.say("portfolio pension:")).title == "pension: 2,411.20 USD"
     assert not (await here.say("portfolio other:")).ok
+    long = "кошелёк-для-очень-долгого-срока"
+    await here.say(f"portfolio {long}: add 1 oz gold for 2000")
+    await told(here, f"portfolio {long}:")  # its buttons fit, or are not there
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from hub.lots import amount_of, read_lot, read_sale
 from hub.model import Button, Instrument, Lot, Nature, Quote, Reply, Request
 from hub.plugin import BadRequest, Context
 from hub.portfolio import Portfolio, ValuedLot, bar, held, own_currency, valued
-from plugins.commands.portfolio_chart import chart
+from plugins.commands.portfolio_chart import chart, fitting
 
 USAGE = (
     'portfolio [NAME:] [in eur | add 10 g gold 22k for 85000 inr 2024-03-01 note "…" | sell 3 … | remove 3 | chart 90d]'
@@ -107,7 +107,7 @@ async def shown(context: Context, request: Request, name: str | None, wanted: st
         title=f"{name or 'Your portfolio'}: {worth(found)}",
         table=(HEAD, *rows) if rows else (),
         lines=(*([f"… and {more} more lots."] if more > 0 else []), *sums(found), *allocation(found, context)),
-        buttons=(
+        buttons=fitting(
             Button(label="Chart", line=f"{line}chart 90d"),
             Button(label="Refresh", line=f"{line}in {currency.lower()}"),
         ),

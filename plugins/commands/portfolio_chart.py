@@ -34,6 +34,7 @@ CONSOLE = "console"
 BOUGHT = "Bought"
 SPANS = ("7d", "30d", "90d", "1y")
 LONGEST_SPAN = 60
+LONGEST_BUTTON_BYTES = 64
 Rates = dict[str, Series | float]
 
 
@@ -163,6 +164,11 @@ async def past_of(
     return Series(times=tuple(times), values=tuple(factors))
 
 
+def fitting(*buttons: Button) -> tuple[Button, ...]:
+    """Those that a platform takes: a portfolio's name may be long."""
+    return tuple(button for button in buttons if len(button.line.encode()) <= LONGEST_BUTTON_BYTES)
+
+
 async def drawn(context: Context, picture: Chart, name: str | None, told: Sequence[str]) -> Reply:
     line, currency = picture.series[0].candles, picture.series[0].currency
     first, last = line[0].close, line[-1].close
@@ -178,7 +184,7 @@ async def drawn(context: Context, picture: Chart, name: str | None, told: Sequen
         title=f"{name or 'Your portfolio'}, {picture.label}",
         lines=tuple(lines),
         image=image,
-        buttons=tuple(Button(label=each, line=f"{prefix} {each} here") for each in SPANS),
+        buttons=fitting(*(Button(label=each, line=f"{prefix} {each} here") for each in SPANS)),
         private=True,
         facts={
             "currency": currency,
