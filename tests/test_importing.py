@@ -18,10 +18,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from hub import importing
-from hub.config import Config
+from hub import bus as names
+from hub import importing, talk
+from hub.app import core
+from hub.bus import Bus
+from hub.config import BusSection, Config, FeedSection
 from hub.history import HistoryTrouble, open_history
 from hub.history.ladder import RUNGS, ladder_of, length_us
 from hub.importing import Asked, doubts
@@ -32,6 +36,8 @@ from hub.model import Candle, Kind, Refused, Tick, Verdict
 from hub.normalize import bar_of
 from hub.plugin import BadRequest, Bar, GiveUp, TryLater
 from hub.sessions import EPOCH, SESSIONS
+from tests.conftest import NatsServer
+from tests.waiting import until_true
 
 DATA = Path(os.environ.get("TOCSIN_DATA") or Path(__file__).parents[2] / "shared" / "data")
 needs_data = pytest.mark.skipif(not (DATA / "gold").exists(), reason="the recordings of TOCSIN_DATA are not here")
@@ -186,6 +192,63 @@ async def test_the_newest_price_and_the_position_of_the_recorder_stay(tmp_path: 
         assert await history.last_ticks() == {}
         position = await history.position()
         assert (position.sequence, position.ticks) == (0, 100)
+
+
+async def test_a_running_hub_goes_on_and_rings_nothing_while_a_file_is_taken_in(
+    tmp_path: Path, nats_server: NatsServer
+) -> None:
+    """The file crosses the alert's level a hundred times; live ticks are recorded meanwhile, and their alert rings."""
+    folder = tmp_path / "data"
+    live = Config(folder=folder, bus=BusSection(max_mb=16), feeds=(FeedSection(name="desk", module="nats"),))
+    file = lean_day(tmp_path, 60_000)
+    prices = [float(line.split(",")[1]) for line in file.read_text().splitlines()]
+    level = sorted(prices)[len(prices) // 2]
+    assert sum((a < level) != (b < level) for a, b in pairwise(prices)) > 50
+    async with (
+        core(live, nats_server.url, nats_server.token),
+        names.connect(nats_server.url, nats_server.token, "test") as bus,
+    ):
+
+        async def send(number: int, price: float) -> bool:
+            tick = {"instrument": "BTC-USD", "price": price, "number": number}
+            answer = await bus.request(names.feed("desk"), msgspec.json.encode(tick), dict, 5)
+            return bool(answer.get("accepted") == 1)
+
+        await until_true(lambda: talks(bus), within_s=15)
+        assert await send(1, 100.0)
+        for line in (f"alert gold crosses {level} every time", "alert BTC-USD > 150"):
+            assert (await talk.say(bus, line, "operator")).ok, line
+        running = asyncio.ensure_future(take(file, folder))
+        number = 1
+        while not running.done():
+            number += 1
+            assert await send(number, 100.0 + number % 2)
+        assert await running == 0
+        for price in (149.0, 160.0, 160.0):  # a leap is held until a second tick confirms it
+            number += 1
+            assert await send(number, price)
+        await until_true(lambda: rang(folder), within_s=15)
+        said = await talk.say(bus, "price gold", "operator")
+        assert "recording" not in str(said).lower()
+    with closing(sqlite3.connect(folder / "ledger.db")) as ledger:
+        texts = ledger.execute("SELECT a.text FROM triggers t JOIN alerts a ON a.id = t.alert_id").fetchall()
+    assert texts == [("BTC-USD > 150",)]
+    by_source = rows(folder, "SELECT s.nature, count(*) FROM ticks t JOIN sources s ON s.id = t.source GROUP BY 1")
+    assert by_source == [("live", number), ("recording", 60_000)]
+    assert number > 10
+
+
+async def talks(bus: Bus) -> bool:
+    try:
+        await bus.request(names.feed("desk"), b"[]", dict, 1)
+        return (await talk.say(bus, "status", "operator")).ok
+    except TryLater:
+        return False
+
+
+async def rang(folder: Path) -> bool:
+    with closing(sqlite3.connect(folder / "ledger.db")) as ledger:
+        return bool(ledger.execute("SELECT count(*) FROM triggers").fetchone()[0])
 
 
 # ------------------------------------------------------------------------------------------------- stops
