@@ -16,7 +16,7 @@ from hub.config import Config, HistorySection
 from hub.frame import Frame
 from hub.history import History, HistoryFull, HistoryTooNew, HistoryTrouble, Position, open_history
 from hub.history.ladder import RUNGS, ladder_of
-from hub.history.postgres import PostgresHistory, open_postgres
+from hub.history.postgres import SETTINGS, PostgresHistory, open_postgres
 from hub.history.postgres_schema import MIGRATIONS
 from hub.history.postgres_writer import Memory
 from hub.model import MOVES, Candle, Nature, Verdict
@@ -284,6 +284,20 @@ async def test_a_full_disk_of_the_server_leaves_the_batch_out_whole(
     sql(postgres_url, "DROP TRIGGER full_disk ON history_position")
     assert await CALLS["append"](history) == ANSWERS["append"]
     await ladder_is_that_of_the_rows(history, postgres_url)
+
+
+async def test_a_lock_that_another_program_keeps_is_trouble_and_no_endless_wait(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sentence says what to end; reads go on meanwhile."""
+    monkeypatch.setitem(SETTINGS, "lock_timeout", "100ms")
+    async with open_postgres(plain(postgres_url)) as history:
+        with psycopg.connect(postgres_url) as other:
+            other.execute("SELECT FROM history_position FOR UPDATE")
+            with pytest.raises(HistoryTrouble, match="another program holds the history's position"):
+                await history.append([burst(1, 5)], Position(number=1))
+            assert await history.position() == Position()
+        assert (await history.append([burst(1, 5)], Position(number=1))).ticks == 5
 
 
 # ------------------------------------------------------------------------------------- several at once

@@ -53,8 +53,8 @@ def trade(day: float, price: float, instrument: str = "A", **more: object) -> Ti
 
 def compress(url: str) -> int:
     """All chunks at once, where the policy would do it later."""
-    chunks = sql(url, "SELECT compress_chunk(c, if_not_compressed => true) FROM show_chunks('ticks') c")
-    return len(chunks) + len(sql(url, "SELECT compress_chunk(c, if_not_compressed => true) FROM show_chunks('candles_1m') c"))
+    packed = "SELECT compress_chunk(c, if_not_compressed => true) FROM show_chunks('{}') c"
+    return sum(len(sql(url, packed.format(table))) for table in ("ticks", "candles_1m"))
 
 
 async def test_timescale_keeps_the_contract_of_history(url: str) -> None:

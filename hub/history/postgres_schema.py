@@ -2,10 +2,12 @@
 them to the next. With TimescaleDB the ticks and the 1m rung are hypertables; every statement of a reader is the same.
 
 All rungs are tables that the recorder keeps, with TimescaleDB too, where continuous aggregates over the 1m rung would
-offer themselves. They cannot keep our contract: a late tick behind their watermark is not in them until their next
-refresh, so a read would not see what was committed with it; and open and close of an interval that was filled in go by
-time while those of a recorded one go by the stream, which no aggregate of its minutes can tell. Nor is there anything
-to gain: what is committed for 2,000 ticks has a few candles a rung, and they are merged in memory.
+offer themselves. They cannot keep our contract. A late tick behind their watermark is not in a real-time aggregate
+until its next refresh (tried with 2.29), so a read would not see what was committed with it. Open and close of an
+interval that was filled in go by time, those of a recorded one by the stream, which no aggregate of its minutes can
+tell. And a sum of squares about the first open, moved there from sums about another origin, loses its digits where
+moves are small. Nor is there much to gain: the rungs above 1m are little more than a quarter of it in all, and what
+they add to a commit is merged in memory.
 
 Depends on asyncpg and hub.history's postgres_trouble.
 """
@@ -74,7 +76,7 @@ MIGRATIONS = (FIRST + "".join(RUNG.format(rung=rung) for rung in CANDLES),)
 TICKS_CHUNK_US = 7 * DAY_US
 CANDLES_CHUNK_US = 90 * DAY_US
 
-# What is older than a chunk is compressed to a tenth and stays readable, writable and removable.
+# What is older than a chunk is compressed (random prices to a sixth) and stays readable, writable and removable.
 HYPERTABLES = f"""
 CREATE OR REPLACE FUNCTION tocsin_now_us() RETURNS bigint LANGUAGE sql STABLE AS
     'SELECT (extract(epoch FROM now()) * 1000000)::bigint';
