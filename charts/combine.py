@@ -19,10 +19,12 @@ MONDAY_US = 4 * 86_400 * SECOND_US  # 5 January 1970
 
 
 class Aligned(msgspec.Struct, frozen=True):
-    """Closes of several instruments at the same times; one row an instrument."""
+    """Closes of several instruments at the same times; one row an instrument. `bases` are their prices where the first
+    of these times begins, before its candle moved them."""
 
     times: tuple[int, ...]
     closes: tuple[tuple[float, ...], ...]
+    bases: tuple[float, ...] = ()
 
 
 def align(series: Sequence[Sequence[Candle]]) -> Aligned:
@@ -31,7 +33,14 @@ def align(series: Sequence[Sequence[Candle]]) -> Aligned:
         return Aligned((), tuple(() for _ in series))
     begin = max(candles[0].start for candles in series)
     times = sorted({candle.start for candles in series for candle in candles if candle.start >= begin})
-    return Aligned(tuple(times), tuple(tuple(_closes_at(candles, times)) for candles in series))
+    closes = tuple(tuple(_closes_at(candles, times)) for candles in series)
+    return Aligned(tuple(times), closes, tuple(_base(candles, begin) for candles in series))
+
+
+def _base(candles: Sequence[Candle], begin: int) -> float:
+    """The open of the candle that begins then, else the last close before."""
+    newest = max((candle for candle in candles if candle.start <= begin), key=lambda candle: candle.start)
+    return newest.open if newest.start == begin else newest.close
 
 
 def _closes_at(candles: Sequence[Candle], times: Sequence[int]) -> list[float]:
@@ -44,19 +53,20 @@ def _closes_at(candles: Sequence[Candle], times: Sequence[int]) -> list[float]:
     return closes
 
 
-def in_percent(closes: Sequence[float]) -> tuple[float, ...]:
-    """Of the first: 2.0 is two percent above it."""
-    return tuple((close / closes[0] - 1) * 100 for close in closes)
+def in_percent(closes: Sequence[float], base: float) -> tuple[float, ...]:
+    """2.0 is two percent above the base."""
+    return tuple((close / base - 1) * 100 for close in closes)
 
 
 def ratio(first: Sequence[Candle], second: Sequence[Candle]) -> tuple[Candle, ...]:
     """How many of the second one of the first costs, at closes: what the price was between them in either is not known
-    at the same moment, so a candle spans from one close to the next."""
+    at the same moment, so a candle spans from one close to the next. Nothing where the second was ever free."""
     aligned = align([first, second])
-    values = [one / other for one, other in zip(*aligned.closes, strict=True) if other]
-    if not values or len(values) < len(aligned.times):
+    if not aligned.times or not all((*aligned.closes[1], aligned.bases[1])):
         return ()
-    return tuple(_line(*step) for step in zip(aligned.times, [values[0], *values], values, strict=False))
+    values = [one / other for one, other in zip(*aligned.closes, strict=True)]
+    before = [aligned.bases[0] / aligned.bases[1], *values]
+    return tuple(_line(*step) for step in zip(aligned.times, before, values, strict=False))
 
 
 def _line(start: int, before: float, value: float) -> Candle:

@@ -98,9 +98,9 @@ def _compared(chart: Chart) -> Subject:
     names = [render.safe(one.name) for one in series]
     aligned = combine.align([_shown(one.candles, chart, one.candle_us) for one in series])
     curves = tuple(
-        Curve(name, combine.in_percent(closes), place)
-        for place, (name, closes) in enumerate(zip(names, aligned.closes, strict=True))
-        if closes and closes[0]
+        Curve(name, combine.in_percent(closes, base), place)
+        for place, (name, closes, base) in enumerate(zip(names, aligned.closes, aligned.bases, strict=False))
+        if base
     )
     return Subject(
         name=" vs ".join(names),

@@ -37,7 +37,8 @@ def local_times(times_us: Sequence[int], zone: str) -> list[datetime]:
 
 
 def ticks(local: Sequence[datetime], room: Callable[[Sequence[Tick]], bool]) -> list[Tick]:
-    """The labels of the finest step that `room` says yes to; those of the coarsest step that has any, else."""
+    """The labels of the finest step that `room` says yes to; those of the coarsest step that has any, else. Where no
+    round time is reached, the first candle's own."""
     if not local:
         return []
     best: list[Tick] = []
@@ -50,7 +51,12 @@ def ticks(local: Sequence[datetime], room: Callable[[Sequence[Tick]], bool]) -> 
             return found
         if len(found) <= MOST_THINNED and len(kept := _thinned(found, room)) > KEPT_SHARE * len(found):
             return kept
-    return _thinned(best, room)
+    return _thinned(best, room) if best else [_first(local[0])]
+
+
+def _first(local: datetime) -> Tick:
+    midnight = local.hour == local.minute == 0
+    return Tick(0, f"{local.day} {NAMES[local.month - 1]}", 1) if midnight else Tick(0, f"{local:%H:%M}", 0)
 
 
 def _thinned(found: Sequence[Tick], room: Callable[[Sequence[Tick]], bool]) -> list[Tick]:

@@ -165,9 +165,9 @@ def _longest(words: Sequence[str], find: Find) -> tuple[Instrument, int]:
         raise
 
 
-def line_of(command: str, wanted: Wanted, span: str) -> str:
+def line_of(command: str, wanted: Wanted, span: str, *, here: bool = True) -> str:
     """The line that asks for the same over another span, for a button: what matters least is left out of one that
-    would be too long."""
+    would be too long. `here`: the answer takes the picture's place, where there is something to take."""
     names = [instrument.id for instrument in wanted.instruments]
     options = [
         wanted.kind if wanted.kind and command == "chart" else "",
@@ -182,10 +182,7 @@ def line_of(command: str, wanted: Wanted, span: str) -> str:
         "" if wanted.levels is None else "levels" if wanted.levels else "nolevels",
     ]
     said = [option for option in options if option]
-    while said and len(_joined(command, names, span, said).encode()) > LONGEST_LINE_BYTES:
+    place = [HERE] * here
+    while said and len(" ".join([command, *names, span, *said, *place]).encode()) > LONGEST_LINE_BYTES:
         said.pop()
-    return _joined(command, names, span, said)
-
-
-def _joined(command: str, names: Sequence[str], span: str, options: Sequence[str]) -> str:
-    return " ".join([command, *names, span, *options, HERE])
+    return " ".join([command, *names, span, *said, *place])

@@ -147,6 +147,8 @@ def labels(moments: Sequence[int], zone: str, most: int) -> list[str]:
         ("2014-05-02T00:00+00:00", 96, 15, "Asia/Kolkata", 4, ["06:00", "12:00", "18:00", "3 May"]),
         ("2014-12-30T00:00+00:00", 5, 1440, "UTC", 8, ["31 Dec", "2015", "2 Jan", "3 Jan"]),
         ("2014-01-01T00:00+00:00", 365, 1440, "UTC", 4, ["Apr", "Jul", "Oct"]),
+        ("2014-05-02T22:51+00:00", 1, 1, "UTC", 8, ["22:51"]),
+        ("2014-05-02T00:00+00:00", 1, 1440, "UTC", 8, ["2 May"]),
         ("2006-01-01T00:00+00:00", 14 * 12, 43_800, "UTC", 3, ["2010", "2015"]),
     ],
 )
@@ -244,7 +246,10 @@ def test_instruments_with_other_hours_are_put_on_one_line_of_time() -> None:
     aligned = combine.align([one, other])
     assert aligned.times == (5, 10, 20, 30, 40)
     assert aligned.closes == ((1.0, 2.0, 2.0, 2.0, 4.0), (10.0, 10.0, 20.0, 30.0, 30.0))
-    assert combine.in_percent(aligned.closes[0]) == pytest.approx((0, 100, 100, 100, 300))
+    assert aligned.bases == (1.0, 10.0)
+    assert combine.in_percent(aligned.closes[0], 1.0) == pytest.approx((0, 100, 100, 100, 300))
+    moved = [candle(0, 1.0, 1.5), candle(10, 1.5, 3.0)]
+    assert combine.align([moved, one]).bases == (1.0, 1.0)  # what the first candle did counts
     assert combine.align([one, []]).times == ()
 
 
@@ -252,6 +257,8 @@ def test_a_ratio_goes_from_close_to_close() -> None:
     """Its candles touch, and one over nothing is not drawn."""
     found = combine.ratio([candle(0, 8.0), candle(10, 9.0)], [candle(0, 2.0), candle(10, 3.0)])
     assert [(one.open, one.close) for one in found] == [(4.0, 4.0), (4.0, 3.0)]
+    (moved,) = combine.ratio([candle(0, 8.0, 6.0)], [candle(0, 2.0, 3.0)])
+    assert (moved.open, moved.close) == (4.0, 2.0)
     assert combine.ratio([candle(0, 8.0)], [candle(0, 0.0)]) == ()
 
 

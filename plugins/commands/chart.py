@@ -72,15 +72,19 @@ async def drawn(context: Context, request: Request, wanted: Wanted, kind: Kind, 
     if kind in ("candles", "line", "area"):
         chart = await with_alerts(context, request, wanted, chart, priced[0].factor)
     subject = subject_of(chart)
-    buttons = tuple(Button(label=each, line=words.line_of(command, wanted, each)) for each in RANGES)
+    spans = {each: each for each in RANGES}
     if not subject.times:
-        buttons = (*newest_span(command, wanted, newest, request.user.time_zone), *buttons)
+        spans = newest_span(newest, request.user.time_zone) | spans
+    here = request.who.platform != CONSOLE  # what a terminal shows stays where it is
+    buttons = [
+        Button(label=label, line=words.line_of(command, wanted, each, here=here)) for label, each in spans.items()
+    ]
     said = [f"{each.series.name} is {each.remark}." for each in priced if each.remark]
     return Reply(
         title=f"{subject.name}, {span.label}",
         lines=(*caption.lines(chart, subject), *said, *caption.remarks(chart, subject)),
         image=await context.market.draw(chart),
-        buttons=buttons,
+        buttons=tuple(Button(label=label, line=line) for label, line in lines.items()),
         replace=wanted.here,
         facts={"instruments": [one.id for one in wanted.instruments], **caption.facts(chart, subject)},
     )
@@ -235,14 +239,9 @@ def level_of(context: Context, view: AlertView, factor: float) -> Level | None:
     return Level(price=spec.level * factor, rising=rising)
 
 
-def newest_span(command: str, wanted: Wanted, newest: int | None, zone: str) -> tuple[Button, ...]:
-    """The day of the newest price there is, for who looks at a span without any."""
+def newest_span(newest: int | None, zone: str) -> dict[str, str]:
+    """Label and span of the day of the newest price, for who looks at a span without any."""
     if newest is None:
-        return ()
+        return {}
     (local,) = times.local_times([newest], zone)
-    day = f"{local:%Y-%m-%d}"
-    return (
-        Button(
-            label=f"{local.day} {times.NAMES[local.month - 1]} {local.year}", line=words.line_of(command, wanted, day)
-        ),
-    )
+    return {f"{local.day} {times.NAMES[local.month - 1]} {local.year}": f"{local:%Y-%m-%d}"}
