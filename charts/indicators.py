@@ -64,4 +64,4 @@ def rsi(values: Sequence[float], length: int) -> Curve:
 
 
 def _strength(gain: float, loss: float) -> float:
-    return 100 * gain / (gain + loss) if gain + loss > 0 else 50.0
+    return 100 * (gain / (gain + loss)) if gain + loss > 0 else 50.0

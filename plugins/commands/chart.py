@@ -76,9 +76,7 @@ async def drawn(context: Context, request: Request, wanted: Wanted, kind: Kind, 
     if not subject.times:
         spans = newest_span(newest, request.user.time_zone) | spans
     here = request.who.platform != CONSOLE  # what a terminal shows stays where it is
-    buttons = [
-        Button(label=label, line=words.line_of(command, wanted, each, here=here)) for label, each in spans.items()
-    ]
+    lines = {label: words.line_of(command, wanted, each, here=here) for label, each in spans.items()}
     said = [f"{each.series.name} is {each.remark}." for each in priced if each.remark]
     return Reply(
         title=f"{subject.name}, {span.label}",
