@@ -24,7 +24,7 @@ from zipfile import ZipFile
 TOCSIN = Path(sys.executable).with_name("tocsin")
 DAY = "2014-05-02"
 MIDNIGHT_US = 1_398_988_800_000_000
-RUNGS = (60, 300, 3_600, 86_400)
+RUNGS = (60, 300, 900, 3_600, 86_400)
 FAR = 0.05  # a price that is so far from the one before, and alone with it, is a bad print
 
 
