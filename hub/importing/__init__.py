@@ -11,17 +11,18 @@ formats, on what hub.load brings.
 import asyncio
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
 from hub import config as configuration
 from hub import load
+from hub.frame import Frame
 from hub.history import History, HistoryTrouble, open_history
 from hub.importing import questions
 from hub.importing.backfill import backfill
-from hub.importing.batches import BrokenLine, Judge, Refusals, bars_of, frames_of, last_frame
+from hub.importing.batches import BrokenLine, Filled, Judge, Refusals, bars_of, frames_of, last_frame
 from hub.importing.plan import PREFIX, Asked, Plan, make
 from hub.importing.progress import Show, progress
 from hub.instruments import build_catalogue
@@ -63,8 +64,13 @@ async def main(asked: Asked, config_path: Path | None, data: Path | None) -> int
 
 
 async def in_thread(work: Callable[[], T]) -> T:
-    """Off the loop. Whoever is cancelled meanwhile waits until the thread has let go of what it works on."""
-    task = asyncio.ensure_future(asyncio.to_thread(work))
+    """Off the loop."""
+    return await to_its_end(asyncio.to_thread(work))
+
+
+async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """Whoever is cancelled meanwhile waits until it is done: a thread has let go of its file, a batch is counted."""
+    task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
@@ -127,20 +133,30 @@ class _Import:
     def _judge(self) -> Judge | None:
         return None if self.plan.own else Judge(self.plan.instruments.get, self.plan.speaks)
 
-    async def _ticks(self, frames: Iterator[Any], share: Callable[[], float], show: Show) -> None:
+    async def _ticks(self, frames: Iterator[Frame], share: Callable[[], float], show: Show) -> None:
         while (frame := await in_thread(lambda: next(frames, None))) is not None:
-            self.stored += await self.history.fill([frame])
+            await to_its_end(self._store(frame))
             show(share(), self.stored)
 
-    async def _bars(self, batches: Iterator[Any], share: Callable[[], float], show: Show) -> None:
+    async def _store(self, frame: Frame) -> None:
+        self.stored += await self.history.fill([frame])
+
+    async def _bars(self, batches: Iterator[list[Filled]], share: Callable[[], float], show: Show) -> None:
         while (batch := await in_thread(lambda: next(batches, None))) is not None:
             for one in batch:
-                self.read += len(one.candles)
-                self.stored += await self.history.fill_candles(
-                    one.instrument, self.plan.rung, one.candles,
-                    source=self.source, nature=Nature.RECORDING, number=one.number,
-                )  # fmt: skip
+                await to_its_end(self._store_bars(one))
             show(share(), self.read)
+
+    async def _store_bars(self, one: Filled) -> None:
+        self.read += len(one.candles)
+        self.stored += await self.history.fill_candles(
+            one.instrument,
+            self.plan.rung,
+            one.candles,
+            source=self.source,
+            nature=Nature.RECORDING,
+            number=one.number,
+        )
 
     def _so_far(self) -> str:
         if not self.plan.rung:
