@@ -134,7 +134,7 @@ async def test_cores_that_start_at_once_make_the_tables_once(postgres_url: str) 
 
 async def test_a_wish_for_timescale_that_the_server_cannot_grant_is_said(postgres_url: str) -> None:
     """With "auto" the same database is used without it."""
-    with pytest.raises(HistoryTrouble, match=r'has no TimescaleDB.*timescale = "auto"'):
+    with pytest.raises(HistoryTrouble, match=r'has no TimescaleDB for us.*timescale = "auto"'):
         async with open_postgres(HistorySection(url=postgres_url, timescale="yes")):
             pass
     async with open_postgres(HistorySection(url=postgres_url)) as history:
@@ -294,7 +294,7 @@ async def test_a_lock_that_another_program_keeps_is_trouble_and_no_endless_wait(
     async with open_postgres(plain(postgres_url)) as history:
         with psycopg.connect(postgres_url) as other:
             other.execute("SELECT FROM history_position FOR UPDATE")
-            with pytest.raises(HistoryTrouble, match="another program holds the history's position"):
+            with pytest.raises(HistoryTrouble, match="another program holds the history's lock"):
                 await history.append([burst(1, 5)], Position(number=1))
             assert await history.position() == Position()
         assert (await history.append([burst(1, 5)], Position(number=1))).ticks == 5

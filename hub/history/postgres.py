@@ -28,6 +28,7 @@ from hub.history.postgres_rows import (
     tick,
 )
 from hub.history.postgres_schema import migrate
+from hub.history.postgres_session import close
 from hub.history.postgres_trouble import shown, told
 from hub.history.postgres_writer import Writer
 from hub.model import Candle, Nature, Tick
@@ -179,19 +180,11 @@ async def open_postgres(section: HistorySection) -> AsyncIterator[PostgresHistor
         try:
             timescale = await migrate(first, section.timescale, where)
         finally:
-            first.terminate()
+            await close(first)
         pool = await asyncpg.create_pool(section.url, min_size=1, max_size=section.connections, **options)
     writer = Writer(connect, where)
     try:
         yield PostgresHistory(writer, pool, where, timescale)
     finally:
         await writer.close()
-        await _close(pool)
-
-
-async def _close(pool: asyncpg.Pool) -> None:
-    """In order, or at once where the server is away."""
-    try:
-        await pool.close()
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
-        pool.terminate()
+        await close(pool)

@@ -148,14 +148,23 @@ async def _extension(connection: asyncpg.Connection, timescale: Wish, where: str
         return False
     try:
         await connection.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
+        version = await connection.fetchval("SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'")
+        lacks = "" if _numbers(version) >= OLDEST_TIMESCALE else f"{version} is older than 2.18"
     except asyncpg.PostgresError as error:
-        if wanted:
-            raise HistoryTrouble(
-                f'{where} has no TimescaleDB ({said(error)}) and [history] timescale is "yes": install it there and'
-                ' preload it, or set timescale = "auto"'
-            ) from error
-        return False
-    return True
+        lacks = said(error)
+    if lacks and wanted:
+        raise HistoryTrouble(
+            f'{where} has no TimescaleDB for us ({lacks}) and [history] timescale is "yes": install it there and'
+            ' preload it, or set timescale = "auto"'
+        )
+    return not lacks
+
+
+OLDEST_TIMESCALE = (2, 18)  # the first with the columnstore under this name
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("-")[0].split(".")[:2])
 
 
 async def _columnstore(connection: asyncpg.Connection) -> bool:

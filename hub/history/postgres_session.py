@@ -100,8 +100,14 @@ class Session:
         return connection
 
     async def close(self) -> None:
-        if self._connection is not None and not self._connection.is_closed():
-            try:
-                await self._connection.close(timeout=CLOSE_S)
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                self._connection.terminate()
+        if self._connection is not None:
+            await close(self._connection)
+
+
+async def close(one: asyncpg.Connection | asyncpg.Pool) -> None:
+    """In order, or at once where the server is away."""
+    try:
+        async with asyncio.timeout(CLOSE_S):
+            await one.close()
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        one.terminate()

@@ -17,7 +17,7 @@ CURES: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((asyncpg.InsufficientPrivilegeError,), "grant the user CREATE on the database's schema and its own tables"),
     ((asyncpg.TooManyConnectionsError,), "lower [history] connections, or raise max_connections of the server"),
     ((asyncpg.ReadOnlySQLTransactionError,), "this server is a standby, name the primary in [history] url"),
-    ((asyncpg.LockNotAvailableError,), "another program holds the history's position, end it"),
+    ((asyncpg.LockNotAvailableError,), "another program holds the history's lock, end it"),
     ((asyncpg.SerializationError, asyncpg.DeadlockDetectedError), "it is tried again"),
     ((asyncpg.OutOfMemoryError,), "give the server more memory"),
     ((asyncpg.OperatorInterventionError, asyncpg.PostgresConnectionError), "it is tried again when the server is back"),
