@@ -388,6 +388,14 @@ async def test_compare_is_in_percent_of_a_common_start(desk: Desk) -> None:
     assert not (await desk.ask("compare gold silver ma20")).ok
 
 
+async def test_what_only_one_price_can_have_is_said_to_be_left_out(desk: Desk) -> None:
+    """The picture is drawn all the same."""
+    reply = await desk.ask("chart gold 24h candles vs silver ma20 ema50 bollinger rsi volume dark in eur levels")
+    assert reply.image and desk.last.kind == "compare"
+    assert "Several prices are lines in percent; candles, indicators, volumes and levels are for one." in reply.lines
+    assert "Several" not in " ".join((await desk.ask("chart gold vs silver")).lines)
+
+
 async def test_a_ratio_is_of_two(desk: Desk) -> None:
     """Its numbers are of the one over the other."""
     reply = await desk.ask("ratio gold silver 24h ma20")

@@ -78,6 +78,8 @@ async def drawn(context: Context, request: Request, wanted: Wanted, kind: Kind, 
     here = request.who.platform != CONSOLE  # what a terminal shows stays where it is
     lines = {label: words.line_of(command, wanted, each, here=here) for label, each in spans.items()}
     said = [f"{each.series.name} is {each.remark}." for each in priced if each.remark]
+    if kind == "compare" and of_one(wanted):
+        said.append("Several prices are lines in percent; candles, indicators, volumes and levels are for one.")
     return Reply(
         title=f"{subject.name}, {span.label}",
         lines=(*caption.lines(chart, subject), *said, *caption.remarks(chart, subject)),
@@ -86,6 +88,11 @@ async def drawn(context: Context, request: Request, wanted: Wanted, kind: Kind, 
         replace=wanted.here,
         facts={"instruments": [one.id for one in wanted.instruments], **caption.facts(chart, subject)},
     )
+
+
+def of_one(wanted: Wanted) -> bool:
+    """Whether something was asked for that only one price can have."""
+    return bool(wanted.kind or wanted.averages or wanted.bollinger or wanted.rsi or wanted.volume or wanted.levels)
 
 
 # ----------------------------------------------------------------------------------------- what is drawn
