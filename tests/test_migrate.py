@@ -25,6 +25,7 @@ from hub.ledger import open_ledger, people
 from hub.ledger import tables as t
 from hub.lock import FolderBusy, HubProblem
 from hub.migrate import Copied, _copy_all, _prepare, _stores, migrate
+from hub.migrate.copying import Stopped
 from hub.model import Candle, Message, Nature, Receipt, Verdict, Who
 from hub.testing.frames import DAY_US, EVER, NOON_US, frame_of, store, trade, walk
 from tests.conftest import NatsServer
@@ -228,6 +229,23 @@ async def test_a_machine_that_died_between_the_two_commits_is_no_trouble(source:
     again: list[Copied] = await migrate(source, target)
     assert [one.was_there for one in again] == [True, True]
     assert [one.rows for one in again] == [one.rows for one in copied]
+
+
+async def test_a_copy_that_is_stopped_keeps_nothing(source: Config, postgres_url: str) -> None:
+    """It ends within a batch, and the folder is free again."""
+    target = on_postgres(source.folder, postgres_url)
+    await _prepare(source, target)
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(Stopped):
+        await asyncio.to_thread(_copy_all, _stores(source, target), stop)
+    work = asyncio.ensure_future(migrate(source, target))
+    while not work.done():
+        work.cancel()
+        await asyncio.sleep(0.01)
+    assert work.cancelled()
+    assert await nothing_in(target)
+    await migrate(source, target)
 
 
 async def test_a_folder_that_a_hub_runs_on_is_not_copied(source: Config, postgres_url: str) -> None:

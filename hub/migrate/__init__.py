@@ -111,7 +111,7 @@ async def _in_thread(stores: Sequence[Store]) -> list[Copied]:
         return await asyncio.shield(work)
     except asyncio.CancelledError:
         stop.set()
-        await asyncio.wait({work})
+        await asyncio.gather(work, return_exceptions=True)
         raise
 
 
