@@ -98,6 +98,24 @@ async def test_what_is_exported_and_imported_is_the_same_history(tmp_path: Path,
         assert ours == pytest.approx(theirs, rel=1e-9, abs=1e-9)
 
 
+async def test_a_history_moves_to_postgresql_and_back_by_way_of_files(tmp_path: Path, postgres_url: str) -> None:
+    """Both stores take imports, and write the same file but for the names of the sources."""
+    here, back = await history_of(tmp_path / "here"), tmp_path / "back"
+    config = tmp_path / "postgres.toml"
+    config.write_text(f'[hub]\ndata = "pg"\n[history]\nurl = "{postgres_url}"\n')
+    files = [tmp_path / name for name in ("one.csv", "two.csv", "three.csv")]
+    await exporting.main(Asked(instrument="gold", output=files[0]), None, here)
+    assert await importing.main(importing.Asked(file=files[0]), config, None) == 0
+    assert await importing.main(importing.Asked(file=files[0]), config, None) == 0
+    await exporting.main(Asked(instrument="gold", output=files[1]), config, None)
+    await importing.main(importing.Asked(file=files[1]), None, back)
+    await exporting.main(Asked(instrument="gold", what="1m", output=files[2]), config, None)
+    assert rows(back, GOLD_TICKS) == rows(here, GOLD_TICKS)
+    assert rows(back, GOLD_CANDLES) == rows(here, GOLD_CANDLES)
+    minutes = [row for row in rows(here, GOLD_CANDLES) if row[0] == 60]
+    assert len(files[2].read_text().splitlines()) == 1 + len(minutes)
+
+
 @pytest.mark.parametrize("format", ["csv", "jsonl"])
 @pytest.mark.parametrize("rung", ["1m", "1h", "1d"])
 async def test_exported_candles_come_back_exactly(tmp_path: Path, format: Any, rung: str) -> None:
