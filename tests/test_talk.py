@@ -367,6 +367,9 @@ async def test_a_conversation_on_a_terminal(nats_server: Any, tmp_path: Path) ->
             await until(screen.has("you said hello there"), "the reply")
             keys.send_text("push add tgram://s3cret/1\r")
             await until(screen.has("you said push add"), "the reply to an address")
+            keys.send_text("chart gold\r")
+            await until(screen.has("Saved: "), "where its picture is")
+            assert (config.folder / "chat" / "gold-24-hours.png").read_bytes() == PICTURE
             keys.send_text("\x04")
             assert await asyncio.wait_for(talking, WAIT_S) == 0
     assert "hello there" in [line.text for line in hub.lines]
