@@ -190,6 +190,10 @@ class Personal:
 
         return await self._ledger.read(read)
 
+    async def settle(self, request: Request, field: str, value: str) -> User:
+        await self._ledger.write(lambda c: people.settle(c, request.user.id, field, value))
+        return msgspec.structs.replace(request.user, **{field: value})
+
     async def going(self, request: Request) -> Going:
         def read(c: sa.Connection) -> Going:
             newest, _ = belongings.codes(c, request.user, self._now())

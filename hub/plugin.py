@@ -211,6 +211,12 @@ class Personal(Protocol):
         are, where only the newest are among the rows."""
         ...
 
+    async def settle(
+        self, request: Request, field: Literal["time_zone", "currency", "weight", "theme"], value: str
+    ) -> User:
+        """The person, with that field as it is now; `value` has been read and found right."""
+        ...
+
     async def going(self, request: Request) -> Going: ...
     async def confirm(self, request: Request, code: str) -> None:
         """BadRequest where that code does not confirm that the person is to be forgotten."""

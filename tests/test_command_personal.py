@@ -364,6 +364,49 @@ def test_a_long_line_keeps_its_end() -> None:
     assert thinned(points[:5]) == points[:5]
 
 
+# --------------------------------------------------------------------------------------------- settings
+
+
+async def test_a_person_says_how_things_are_shown(here: Room) -> None:
+    """Time zone, currency, weight, theme: kept, used, and taken back; nobody else's are touched."""
+    for line, field, value in (
+        ("settings zone kolkata", "time_zone", "Asia/Kolkata"),
+        ("settings currency inr", "currency", "INR"),
+        ("settings weight g", "weight", "gram"),
+        ("settings theme Dark, red-up", "theme", "dark red-up"),
+    ):
+        assert (await here.say(line)).facts[field] == value
+    assert "13:30:00 now" in await told(here, "settings")
+    assert "Asia/Kolkata" in await told(here, "digest 08:00")
+    assert (await here.say("portfolio add 10 gold for 700")).facts["wrote"] == "10 g"
+    assert (await here.say("portfolio")).title.endswith(" INR")
+    await here.say("settings currency none")
+    assert (await here.say("portfolio")).title.endswith(" USD")
+    assert (await here.say("settings", ANNA)).facts["time_zone"] == "UTC"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("settings colour blue", "is no setting"),
+        ("settings zone", "to what"),
+        ("settings zone Asia/Kolkatta", "did you mean Asia/Kolkata?"),
+        ("settings zone ../../etc/passwd", "no time zone"),
+        ("settings zone none", "no time zone"),
+        ("settings currency xyz", "no currency"),
+        ("settings weight stone", "no weight"),
+        ("settings theme pink", "no theme"),
+        ("settings theme " + "x" * 200, "to what"),
+    ],
+)
+async def test_a_setting_that_cannot_be_is_explained(line: str, said: str, here: Room) -> None:
+    """And nothing is changed."""
+    reply = await here.say(line)
+    assert not reply.ok
+    assert said in reply.lines[0]
+    assert (await here.say("settings")).facts == {"time_zone": "UTC", "currency": "", "weight": "", "theme": ""}
+
+
 # -------------------------------------------------------------------------------------- export and forget
 
 

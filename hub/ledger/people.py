@@ -64,6 +64,11 @@ def user(connection: sa.Connection, user_id: int) -> User | None:
     return None if row is None else _user(row)
 
 
+def settle(connection: sa.Connection, user_id: int, field: str, value: str) -> None:
+    """How this person wants things shown: time_zone, currency, weight or theme."""
+    connection.execute(users.update().where(users.c.id == user_id).values({field: value}))
+
+
 def role_of(who: Who, default: Role, local_name: str, operator_exists: bool) -> Role:
     """The console means access to this machine, so its default name is the operator; other names are not."""
     if who.platform != CONSOLE:
