@@ -130,6 +130,14 @@ async def test_a_server_that_is_away_is_told_with_its_place_and_without_the_pass
         assert PASSWORD not in f"{error} {error!r} {error.__cause__!r} {error.__context__!r}"
 
 
+async def test_a_server_that_is_too_old_is_told(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is made in it."""
+    monkeypatch.setattr("hub.ledger.OLDEST_POSTGRES", (99,))
+    with pytest.raises(LedgerTrouble, match="has to be 99 or newer"):
+        async with open_ledger(at(postgres_url)):
+            pass
+
+
 async def test_a_killed_server_is_trouble_until_it_is_back_and_nothing_is_lost(server: PostgresServer) -> None:
     """What was committed stays, what was refused can be tried again, and nobody has to open the ledger anew."""
     async with open_ledger(at(server.database())) as ledger:

@@ -11,6 +11,7 @@ schema is older than this version, Alembic.
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +27,9 @@ T = TypeVar("T")
 
 SCHEMA_LOCK = 7_466_105_108_101_114
 """Of PostgreSQL: held while a core makes the tables or brings them up to date, so that one does and others wait."""
+
+OLDEST_POSTGRES = (13,)
+"""The first that tells what became of a transaction by the number that it tells."""
 
 
 class LedgerTooNew(Exception):
@@ -67,6 +71,8 @@ async def open_ledger(config: Config) -> AsyncIterator[Ledger]:
 def _ledger(config: Config) -> Ledger:
     url, password = config.ledger.url, config.ledger.password
     if url:
+        if find_spec("psycopg") is None:
+            raise LedgerTrouble(f'{name_of(config)} needs psycopg: install "tocsin[postgres]"')
         from hub.ledger.postgres import PostgresLane
 
         return Ledger(
@@ -89,6 +95,9 @@ def name_of(config: Config) -> str:
 
 def _bring_up_to_date(connection: sa.Connection, name: str) -> None:
     if connection.dialect.name == "postgresql":
+        version = connection.dialect.server_version_info or ()
+        if version < OLDEST_POSTGRES:
+            raise LedgerTrouble(f"{name} is PostgreSQL {version[0]}: it has to be {OLDEST_POSTGRES[0]} or newer")
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(SCHEMA_LOCK)))
     found = revision_of(connection)
     if found == REVISION:
