@@ -64,7 +64,7 @@ STORE_SCHEMES = {
     "cache": (("redis://", "rediss://"), "Redis", "redis://host:6379/0"),
 }
 """Section → what its URL may begin with, whose URL that is, and how it is written."""
-THEMES = ("light", "dark", "light red-up", "dark red-up")
+THEMES = ("light", "dark", "light red-up", "dark red-up", "light blue-up", "dark blue-up")
 BUS_SCHEMES = ("nats://", "tls://", "ws://", "wss://")
 INSTRUMENT_ID = re.compile(r"[A-Z0-9][A-Z0-9._-]*")
 PLUGIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")

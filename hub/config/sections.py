@@ -48,7 +48,7 @@ class CacheSection(Section, frozen=True):
 
 
 class ChartsSection(Section, frozen=True):
-    theme: str = "light"  # of people who have not said theirs: "light" or "dark", and "light red-up" or "dark red-up"
+    theme: str = "light"  # of people who have not said theirs: "light" or "dark", alone or with "red-up" or "blue-up"
     timeout_s: float = 15.0  # of drawing one
 
 
