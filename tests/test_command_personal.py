@@ -462,7 +462,7 @@ async def test_forgetting_asks_first_and_then_removes_everything(here: Room) -> 
     await here.say("gold > 2600", ANNA)
     asked = await here.say("forget")
     assert asked.private
-    assert {"  1 alerts, counting those that are over", "  1 watch lists", "  1 digests"} <= set(asked.lines)
+    assert {"  alerts, counting those that are over: 1", "  watch lists: 1", "  digests: 1"} <= set(asked.lines)
     assert any("You are an operator" in line for line in asked.lines)
     assert (await here.say("alerts")).table
     done = await here.say(asked.buttons[1].line)

@@ -39,7 +39,7 @@ async def run(context: Context, request: Request) -> Reply:
     rows, counts = await context.personal.belongings(request)
     now = context.now()
     file, left_out = await asyncio.to_thread(packed, rows, counts, request.user, now)
-    lines = [f"{counts[name]:,} {name.replace('_', ' ')}" for name in rows if counts[name]]
+    lines = [f"{name.replace('_', ' ')} {counts[name]:,}" for name in rows if counts[name]]
     return Reply(
         title=f"All that this hub knows of {request.user.name}",
         lines=(", ".join(lines) + ".", *left_out, "Addresses of destinations are not in it: they are secrets."),

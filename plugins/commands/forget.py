@@ -62,4 +62,4 @@ async def asked(context: Context, request: Request) -> Reply:
 
 
 def counted(counts: Mapping[str, int]) -> list[str]:
-    return [f"  {counts[table]:,} {name}" for table, name in NAMES.items() if counts.get(table)]
+    return [f"  {name}: {counts[table]:,}" for table, name in NAMES.items() if counts.get(table)]
