@@ -20,7 +20,7 @@ from hub.cache import Cache, keys
 from hub.history import History
 from hub.history import cover as covers
 from hub.history import statistics as of
-from hub.history.ladder import floor, length_us, rung_for
+from hub.history.ladder import RUNGS, floor, length_us, rung_for
 from hub.hot import SPANS, VOLATILE
 from hub.model import Candle, Instrument, Mover, Nature, Quote, Rate, Session, Summary
 from hub.plugin import BadRequest, Catalogue
@@ -99,10 +99,16 @@ class Market:
             return rung, candles
 
     async def reach(self, instrument_id: str) -> tuple[int, int] | None:
-        spans = (await self._history.reach(instrument_id)).values()
+        spans = await self._history.reach(instrument_id)
         quote = self._quotes.get(instrument_id)
-        times = [*(time_us for span in spans for time_us in span), *([quote.time] if quote else [])]
-        return (min(times), max(times)) if times else None
+        newest = [last for _, last in spans.values()] + ([quote.time] if quote else [])
+        if not newest:
+            return None
+        oldest = max(newest)
+        for name in ("ticks", *RUNGS):  # a coarser interval reaches further back only if it ends before
+            if name in spans and spans[name][0] + (0 if name == "ticks" else length_us(name)) <= oldest:
+                oldest = spans[name][0]
+        return oldest, max(newest)
 
     async def summary(self, instrument_id: str, start_us: int, end_us: int) -> Summary | None:
         held = await self._cover(instrument_id, start_us, end_us)

@@ -226,12 +226,19 @@ async def test_now_is_the_end_of_a_recording(here: Here) -> None:
 
 
 async def test_reach_is_from_the_oldest_candle_to_the_newest_price(here: Here) -> None:
-    """The quote may be newer than what is recorded."""
+    """The quote may be newer than what is recorded; a coarse candle that begins before the first tick reaches no
+    further back, one that ends before it does."""
     assert await here.market.reach("XAU-USD") is None
-    await here.store(trades([1300.0, 1301.0], start_us=MIDNIGHT_US + HOUR_US, step_us=MINUTE_US))
-    assert await here.market.reach("XAU-USD") == (MIDNIGHT_US, MIDNIGHT_US + 61 * MINUTE_US)
+    first_us = MIDNIGHT_US + HOUR_US
+    await here.store(trades([1300.0, 1301.0], start_us=first_us, step_us=MINUTE_US))
+    assert await here.market.reach("XAU-USD") == (first_us, first_us + MINUTE_US)
     here.quotes.put("XAU-USD", 1302.0, NOW)
-    assert await here.market.reach("XAU-USD") == (MIDNIGHT_US, NOW)
+    assert await here.market.reach("XAU-USD") == (first_us, NOW)
+    await here.store(trades([1299.0], start_us=MIDNIGHT_US - 30 * HOUR_US))
+    await here.market._history.prune(MIDNIGHT_US)
+    oldest = await here.market.reach("XAU-USD")
+    assert oldest is not None
+    assert oldest[0] == MIDNIGHT_US - 30 * HOUR_US
 
 
 async def test_a_window_is_read_once_by_all_who_look_at_the_same_candles(here: Here) -> None:
