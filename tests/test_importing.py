@@ -185,6 +185,13 @@ async def test_a_table_of_several_instruments_is_taken_under_each_name(tmp_path:
     assert rows(folder, "SELECT reason, count FROM refusals") == [("unknown symbol", 1)]
 
 
+async def test_a_file_of_ticks_that_runs_backwards_is_refused(tmp_path: Path) -> None:
+    """The newest line first would make every close an open; bars are taken in any order."""
+    file = tmp_path / "newest-first.csv"
+    file.write_text("time,bid,ask\n" + "".join(f"2014-05-02T10:00:{59 - n:02}Z,1300,1301\n" for n in range(60)))
+    assert "newest-first.csv runs backwards in time" in await refused(file, tmp_path / "data")
+
+
 async def test_the_newest_price_and_the_position_of_the_recorder_stay(tmp_path: Path) -> None:
     """What is imported is the past, also where nothing newer is known: no source of a price becomes a recording."""
     await take(lean_day(tmp_path, 100), tmp_path / "data")

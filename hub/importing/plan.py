@@ -87,6 +87,11 @@ def make(asked: Asked, survey: Any, catalogue: words.Catalogue, recordings: Modu
     known = _known(walls, catalogue)
     if not known:
         raise BadRequest(_nothing(survey, walls, named))
+    if not survey.holds_bars and _runs_backwards(walls):
+        raise BadRequest(
+            f"{survey.name} runs backwards in time, and the order of ticks makes their candles: turn its lines round,"
+            " below the header if it has one"
+        )
     step = step_of(_neighbours(walls)) if survey.holds_bars else 0
     rung, notes = _rung(survey, step) if survey.holds_bars else ("", [])
     days = survey.zone == "days" or (bool(rung) and length_us(rung) == DAY_US)
@@ -252,6 +257,11 @@ def _neighbours(blocks: Iterable[Iterable[object]]) -> Iterator[tuple[int, int]]
             times.setdefault(one.instrument, []).append(_time(one))
         for each in times.values():
             yield from pairwise(each)
+
+
+def _runs_backwards(blocks: Iterable[Iterable[object]]) -> bool:
+    steps = [after - before for before, after in _neighbours(blocks)]
+    return sum(step < 0 for step in steps) > sum(step > 0 for step in steps)
 
 
 def _rung(survey: Any, step: int) -> tuple[str, list[str]]:
