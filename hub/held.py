@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import sqlalchemy as sa
 import structlog
 
-from hub.ledger import Ledger, LedgerTrouble, LedgerUnsure, leases
+from hub.ledger import Ledger, LedgerTrouble, LedgerUnsure, leases, outbox
 from hub.model import SECOND_US
 
 log = structlog.get_logger("app")
@@ -29,7 +29,8 @@ def now_us() -> int:
 
 
 class Held:
-    """`epochs`: what is held, by name. `newest_epoch`: that the one of ingest has to be above."""
+    """`epochs`: what is held, by name. `holder` is also the name under which the core claims notifications.
+    `newest_epoch`: that the one of ingest has to be above."""
 
     def __init__(
         self,
@@ -52,13 +53,21 @@ class Held:
         return [name for name in self._wanted if name not in self.epochs]
 
     async def take(self) -> bool:
-        """All or none of them."""
+        """All or none of them. What the cores before had claimed of the outbox is free then: they are gone, or will
+        find themselves fenced."""
         newest = await self._newest_epoch() if self._newest_epoch is not None else 0
         above = {name: newest if name == INGEST else 0 for name in self._wanted}
         at_once = not self._ledger.shared
-        epochs = await self._ledger.write(
-            lambda c: leases.take_all(c, above, self._holder, self._clock(), FIRST_LEASE_US, at_once=at_once)
-        )
+
+        def all_or_none(connection: sa.Connection) -> dict[str, int] | None:
+            before = leases.holders(connection, self._wanted) - {self._holder}
+            now = self._clock()
+            epochs = leases.take_all(connection, above, self._holder, now, FIRST_LEASE_US, at_once=at_once)
+            for holder in sorted(before) if epochs is not None else ():
+                outbox.release(connection, holder)
+            return epochs
+
+        epochs = await self._ledger.write(all_or_none)
         self.epochs = epochs or {}
         return epochs is not None
 

@@ -4,11 +4,14 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from hub.config import Config, LedgerSection
 from hub.held import FIRST_LEASE_US, LEASE_US, Held
-from hub.ledger import Ledger, leases, open_ledger
+from hub.ledger import Ledger, leases, open_ledger, outbox
 from hub.ledger.leases import LeaseLost
+from tests.test_outbox import LEASE, NOW, describe, row
+from tests.test_outbox import people as two_destinations
 
 NAMES = ("recorder", "engine", "ingest")
 
@@ -87,6 +90,27 @@ async def test_a_core_that_ends_in_order_is_followed_at_once(shared: Config) -> 
         await first.drop()
         assert await standby.take()
         assert set(standby.epochs.values()) == {2}
+
+
+async def test_what_a_dead_core_was_about_to_send_is_free_for_who_takes_over(shared: Config) -> None:
+    """Nobody waits for its claims to run out; those of a core that lives are left to it."""
+
+    def claims(connection: sa.Connection) -> None:
+        two_destinations(connection, 3)
+        for number, worker in enumerate(("dead", "alive"), 1):
+            row(connection, number, destination=number, claimed_by=worker, claimed_until=1 << 60)
+
+    clock = Clock()
+    async with open_ledger(shared) as ledger:
+        await ledger.write(claims)
+        dead, standby = held(ledger, "dead", clock), held(ledger, "b", clock)
+        assert await dead.take()
+        assert not await standby.take()
+        assert await ledger.write(lambda c: outbox.claim(c, "b", NOW, LEASE, 10, describe)) == []
+        clock.now += FIRST_LEASE_US + 1
+        assert await standby.take()
+        claimed = await ledger.write(lambda c: outbox.claim(c, "b", NOW, LEASE, 10, describe))
+        assert [due.notification.id for due in claimed] == [1]
 
 
 async def test_leases_are_taken_all_or_none(shared: Config) -> None:

@@ -5,7 +5,7 @@ differ between machines make a lease pass on too early or too late, and nothing 
 connection; times are wall times in microseconds.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import sqlalchemy as sa
 
@@ -49,6 +49,11 @@ def take_all(
 def _held_by_another(connection: sa.Connection, name: str, holder: str, now: int) -> bool:
     row = connection.execute(sa.select(leases).where(leases.c.name == name).with_for_update()).first()
     return row is not None and row.holder != holder and row.until > now
+
+
+def holders(connection: sa.Connection, names: Collection[str]) -> set[str]:
+    """Who holds any of these, or held it last."""
+    return set(connection.scalars(sa.select(leases.c.holder).where(leases.c.name.in_(names))))
 
 
 def drop(connection: sa.Connection, name: str, epoch: int) -> None:
