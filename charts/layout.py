@@ -249,7 +249,7 @@ def _time_axis(plan: Plan, pane: Pane, found: Sequence[times.Tick], y: float) ->
 
 def _legend(plan: Plan, unseen: str) -> list[Entry]:
     subject, lines = plan.subject, plan.colours.lines
-    entries = []
+    entries = [Entry(unseen)] if unseen else []  # first, so that it is never what has no room
     for curve in subject.curves:
         last = curve.values[-1] if curve.values else None
         told = "too few candles" if last is None else subject.write(last)
@@ -260,7 +260,7 @@ def _legend(plan: Plan, unseen: str) -> list[Entry]:
         entries.append(Entry(f"RSI {plan.chart.rsi}  {told}", plan.colours.accent))
     if plan.chart.volume and subject.times and not any(candle.volume > 0 for candle in subject.candles):
         entries.append(Entry("no volumes stated"))
-    return [*entries, Entry(unseen)] if unseen else entries
+    return entries
 
 
 def _levels(plan: Plan) -> tuple[list[Level], str]:
