@@ -360,7 +360,7 @@ async def test_every_problem_with_a_file_is_a_sentence(tmp_path: Path) -> None:
         (tmp_path / "missing.csv", "there is no recording at", {}),
         (tmp_path, "is a folder: name a file in it", {}),
         (made("empty.csv", b""), "empty.csv is empty", {}),
-        (made("photo.jpg", bytes(range(256)) * 50), "begins like no recording that is known", {}),
+        (made("photo.jpg", bytes(range(256)) * 50), "begins like no file of prices that is known", {}),
         (made("head.csv", b"time,price\n"), "holds a header and no prices", {}),
         (made("cut-20140502.csv.gz", gzip.compress(quotes)[:-500]), "cannot be read to its end", {}),
         (made("cut.zip", b"PK\x03\x04" + bytes(100)), "cannot be read to its end", {}),
@@ -480,6 +480,15 @@ async def test_the_broker_of_the_shared_bars_follows_the_clock_of_athens(
         said = await refused(DATA / file, tmp_path / "data", instrument, time_zone=zone)
         assert "try --time-zone Europe/Athens" in said
     assert await take(DATA / file, tmp_path / "data", instrument, time_zone="Europe/Athens") == 0
+
+
+async def test_a_file_of_the_wrong_day_is_questioned_though_no_zone_fits(tmp_path: Path) -> None:
+    """A Friday of gold under the date of a Saturday."""
+    file = lean_day(tmp_path, 2_000)
+    said = await refused(file, tmp_path / "data", date="2014-05-03")
+    assert (
+        "100% of its ticks are in hours in which Gold is closed, and no time zone mends that: is the day right" in said
+    )
 
 
 def test_stock_bars_outside_of_the_session_are_no_sign_of_a_wrong_zone() -> None:

@@ -29,6 +29,8 @@ BETTER = 0.5
 """
 LESS = 0.015
 """less of it by so much, and at least half of that in prices in closed hours."""
+HOPELESS = 0.3
+NEARLY_ALL = 0.8
 ENOUGH = 30
 """Minutes that file and history have in common."""
 APART = 3.0
@@ -144,6 +146,8 @@ def zone_doubt(
     """A sentence where another zone fits far better; "" where the one that was said stands."""
     half = now.misfit > SUSPECT and best.misfit <= BETTER * now.misfit
     less = now.misfit - best.misfit > LESS and now.closed - best.closed > LESS / 2
+    if best.closed > HOPELESS or (best.misfit > HOPELESS and not half):
+        return _hopeless(instrument, now, what)
     if not (half or less):
         return ""
     facts = []
@@ -153,6 +157,14 @@ def zone_doubt(
         facts.append(f"it is silent in {now.silent:.0%} of the hours in which {instrument.name} is open")
     cure = f"try --time-zone {best_name}" if can_change else f"they would fit as {best_name}"
     return f"the time zone looks wrong: {' and '.join(facts)}; {cure}, where that is {best.misfit:.1%} in all"
+
+
+def _hopeless(instrument: Instrument, now: Fit, what: str) -> str:
+    """No zone fits. Stocks are traded before and after hours too; what is never in open hours is of another day."""
+    if now.closed < NEARLY_ALL:
+        return ""
+    closed = f"{now.closed:.0%} of its {what} are in hours in which {instrument.name} is closed"
+    return f"{closed}, and no time zone mends that: is the day right, and the instrument?"
 
 
 # ------------------------------------------------------------------------------- held against history

@@ -159,7 +159,15 @@ def _reader(found: Survey) -> Callable[..., Iterator[Tick | Bar | Refused]]:
 def _any_format(asked: str, name: str, head: bytes) -> str:
     if asked not in ("auto", *FORMATS, *BARS):
         raise GiveUp(f'no format "{asked}": write one of {", ".join((*FORMATS, *BARS))}')
-    return asked if asked != "auto" else (recognise_bars(name, _first(head)) or recognise(name, head))
+    if asked != "auto":
+        return asked
+    try:
+        return recognise_bars(name, _first(head)) or recognise(name, head)
+    except GiveUp as error:
+        every = ", ".join((*FORMATS, *BARS))
+        raise GiveUp(
+            f"{name} begins like no file of prices that is known; with --format it is read as {every}"
+        ) from error
 
 
 # ------------------------------------------------------------------------------------------- recognising
