@@ -59,6 +59,10 @@ class GiveUp(Exception):
         self.reason = reason
 
 
+class Gone(GiveUp):
+    """The destination is gone for good: blocked, kicked, deleted."""
+
+
 class BadRequest(Exception):
     """What a person asked cannot be done as asked; the text says why and how to ask instead."""
 
@@ -375,6 +379,7 @@ __all__ = [
     "EmitCandles",
     "Feed",
     "GiveUp",
+    "Gone",
     "Hub",
     "Last",
     "Line",
