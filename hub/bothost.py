@@ -22,7 +22,7 @@ from hub.bus import Bus
 from hub.config import BotSection, Config
 from hub.logs import Repeats
 from hub.model import Checked, Destination, Line, Menu, Message, Receipt, Reply
-from hub.plugin import Bot, GiveUp, TryLater
+from hub.plugin import Bot, GiveUp, Gone, TryLater
 from hub.retry import backoff
 
 log = structlog.get_logger("bot")
@@ -99,6 +99,8 @@ class Sender:
                 text = await self._bot.send(message)
         except TryLater as error:
             return Receipt(outcome="later", text=error.reason, retry_after_s=error.retry_after_s)
+        except Gone as error:
+            return Receipt(outcome="gone", text=error.reason, moved_to=error.moved_to)
         except GiveUp as error:
             return Receipt(outcome="never", text=error.reason)
         except TimeoutError:
@@ -188,7 +190,7 @@ def _checking(bot: Bot) -> names.Handler:
 
 def _telling(name: str, platforms: Any, sender: Sender) -> names.Handler:
     async def tell(_: bytes) -> bytes:
-        counts = {outcome: sender.counts[outcome] for outcome in ("sent", "later", "never")}
+        counts = {outcome: sender.counts[outcome] for outcome in ("sent", "later", "never", "gone")}
         return msgspec.json.encode({"service": f"bot.{name}", "platforms": list(platforms), **counts})
 
     return tell

@@ -393,11 +393,13 @@ class Message(Noun, frozen=True, kw_only=True):
 
 class Receipt(Noun, frozen=True, kw_only=True):
     """A bot's answer to a Message. `outcome` "later" means: nothing was sent, ask again after
-    `retry_after_s` (or by the hub's own back-off); "never": give up, `text` says why."""
+    `retry_after_s` (or by the hub's own back-off); "never": give up, `text` says why; "gone": the place itself takes
+    nothing any more, or is at `moved_to` now."""
 
-    outcome: Literal["sent", "later", "never"]
+    outcome: Literal["sent", "later", "never", "gone"]
     text: str = ""  # the platform's own message id, or the reason
     retry_after_s: float | None = None
+    moved_to: str = ""  # of "gone": an address; secret, as that of a destination
 
 
 class Checked(Noun, frozen=True, kw_only=True):

@@ -47,7 +47,7 @@ def decide(
     random: Callable[[], float] = random.random,
 ) -> Again | Dead:
     """What follows a receipt that is not "sent". `age_s` is how long the oldest notification has waited."""
-    if receipt.outcome == "never":
+    if receipt.outcome in ("never", "gone"):
         return Dead(receipt.text or "refused without a reason")
     reason = receipt.text or "no reason given"
     asked_s = receipt.retry_after_s

@@ -21,7 +21,7 @@ from hub.bothost import Sender
 from hub.bus import Bus
 from hub.config import BotSection, Config, DeliverySection
 from hub.model import Checked, Destination, Line, Menu, Message, Notification, Receipt, Reply
-from hub.plugin import GiveUp, Hub, TryLater
+from hub.plugin import GiveUp, Gone, Hub, TryLater
 from hub.testing import check_bot
 
 if TYPE_CHECKING:
@@ -418,6 +418,15 @@ async def test_the_outcomes_of_a_send_become_receipts() -> None:
     assert receipts[3].outcome == "sent"
     assert sender.counts == {"later": 2, "never": 1, "sent": 1}
     assert [line["event"] for line in logs] == ["a bug in the bot"] and "secret-address" not in str(logs)
+
+
+async def test_a_place_that_is_gone_is_told_apart_from_a_message_that_is_refused() -> None:
+    """Gone says that the destination is to be switched off, or where it is now."""
+    sender = Sender(Scripted(raising(Gone("blocked")), raising(Gone("upgraded", moved_to="-100"))))
+    receipts = [await sender.send(message("a", number)) for number in (1, 2)]
+    assert receipts[0] == Receipt(outcome="gone", text="blocked")
+    assert receipts[1] == Receipt(outcome="gone", text="upgraded", moved_to="-100")
+    assert sender.counts == {"gone": 2}
 
 
 async def test_the_memory_is_bounded() -> None:
