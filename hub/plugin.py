@@ -60,10 +60,6 @@ class GiveUp(Exception):
 
 
 class Gone(GiveUp):
-    """The destination is gone for good: blocked, kicked, deleted."""
-
-
-class Gone(GiveUp):
     """This place takes nothing any more: blocked, kicked, deleted. Delivery switches the destination off and tells its
     owner elsewhere. `moved_to`: the address where the platform says that it is now; then it goes on there instead."""
 
@@ -356,7 +352,8 @@ class Hub(Protocol):
 
 class Bot(Protocol):
     """`send` returns the platform's own id of what it sent, or raises TryLater, GiveUp (this message never) or Gone
-    (that place never again); anything else it raises counts as TryLater and is logged as a bug. `run` is the listening side; it returns at the end only.
+    (that place never again); anything else it raises counts as TryLater and is logged as a bug. `run` is the
+    listening side; it returns at the end only.
 
     A bot may also have `async def check(self, destination)`: GiveUp where it would never send to that address,
     TryLater where it cannot tell now. It sends nothing."""
@@ -388,7 +385,6 @@ __all__ = [
     "EmitCandles",
     "Feed",
     "GiveUp",
-    "Gone",
     "Gone",
     "Hub",
     "Last",
