@@ -26,7 +26,13 @@ DAY_US = 86_400 * SECOND_US
 
 
 class Recorder:
-    def __init__(self, bus: Bus, history: History, tail: reader.Tail, position: Position) -> None:
+    """`position`: where it goes on. `stored`: what the history holds, where that is another (the stream was made
+    anew); it tells a recorder that was taken over from, so that nothing is stored twice."""
+
+    def __init__(
+        self, bus: Bus, history: History, tail: reader.Tail, position: Position, stored: Position | None = None
+    ) -> None:
+        self._stored = stored or position
         self.bus = bus
         self.history = history
         self.tail = tail
@@ -65,7 +71,8 @@ class Recorder:
         )
         while True:
             try:
-                self.position = await self.history.append(fresh, after)
+                self.position = await self.history.append(fresh, after, behind=self._stored)
+                self._stored = self.position
                 break
             except HistoryTrouble as error:
                 await self._wait(error)

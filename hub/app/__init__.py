@@ -25,7 +25,7 @@ from hub.app.services import Edges, services_of
 from hub.cache import open_cache
 from hub.config import Config
 from hub.frame import NewerFrame
-from hub.history import HistoryFull, HistoryTooNew, HistoryTrouble, open_history
+from hub.history import HistoryFull, HistoryMoved, HistoryTooNew, HistoryTrouble, open_history
 from hub.ingest import Fenced
 from hub.ledger import LedgerAway, LedgerFull, LedgerTooNew, LedgerTrouble, LedgerUnsure, leases, open_ledger
 from hub.plugin import GiveUp, TryLater
@@ -52,7 +52,14 @@ async def main(_: Path) -> int:
         if known is not None:
             raise GiveUp(str(known)) from group
         changed = _first(
-            group, reader.StreamChanged, Fenced, leases.LeaseLost, LedgerUnsure, LedgerTrouble, HistoryTrouble
+            group,
+            reader.StreamChanged,
+            Fenced,
+            leases.LeaseLost,
+            LedgerUnsure,
+            LedgerTrouble,
+            HistoryTrouble,
+            HistoryMoved,
         )
         if changed is None:
             raise

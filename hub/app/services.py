@@ -177,7 +177,7 @@ async def _single_services(
 
 
 async def _recorder(edges: Edges, tail: reader.Tail, stream: reader.StreamState) -> Recorder:
-    place = await edges.history.position()
+    place = stored = await edges.history.position()
     start = await reader.settle_start(
         edges.bus,
         RECORDER,
@@ -187,7 +187,7 @@ async def _recorder(edges: Edges, tail: reader.Tail, stream: reader.StreamState)
     place = msgspec.structs.replace(
         place, stream=start.stream, sequence=start.sequence, epoch=start.epoch, number=start.number
     )
-    return Recorder(edges.bus, edges.history, tail, place)
+    return Recorder(edges.bus, edges.history, tail, place, stored)
 
 
 async def _engine(

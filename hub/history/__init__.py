@@ -29,6 +29,13 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     ticks: int = 0  # ticks stored since the store was made, counting those that retention has removed since
 
 
+def held_to(behind: Position, stored: Sequence[object]) -> None:
+    """HistoryMoved unless the stored (stream, sequence, epoch, number) is that of `behind`."""
+    known = (behind.stream, behind.sequence, behind.epoch, behind.number)
+    if tuple(stored) != known:
+        raise HistoryMoved(f"another recorder stands at {tuple(stored)}, this one left off at {known}: it stops")
+
+
 class HistoryTrouble(Exception):
     """The store cannot be written now. Nothing of the transaction was kept; the same call may be repeated."""
 
@@ -42,6 +49,10 @@ class HistoryFull(HistoryTrouble):
     """The disk, or what the store may take of it, has no room."""
 
 
+class HistoryMoved(Exception):
+    """Another recorder has stored frames since: this one was taken over from, and must stop."""
+
+
 class HistoryTooNew(Exception):
     """The store was written by a newer tocsin; this one leaves it as it is."""
 
@@ -52,9 +63,10 @@ class History(Protocol):
 
     async def position(self) -> Position: ...
 
-    async def append(self, frames: Sequence[Frame], position: Position) -> Position:
+    async def append(self, frames: Sequence[Frame], position: Position, *, behind: Position | None = None) -> Position:
         """Stores all ticks of the frames in their order, with the ladder, the marks, the refusals, what is finished,
-        and `position`; its `ticks` is counted here and returned. HistoryTrouble where it cannot be written."""
+        and `position`; its `ticks` is counted here and returned. HistoryTrouble where it cannot be written;
+        HistoryMoved where the stored position is no more the one that the caller stored last, `behind`."""
         ...
 
     async def fill(self, frames: Sequence[Frame]) -> int:

@@ -60,8 +60,8 @@ class PostgresHistory:
         with told(self._where):
             return list(await self._pool.fetch(sql, *values))
 
-    async def append(self, frames: Sequence[Frame], position: Position) -> Position:
-        return await self._writer.append(frames, position)
+    async def append(self, frames: Sequence[Frame], position: Position, *, behind: Position | None = None) -> Position:
+        return await self._writer.append(frames, position, behind)
 
     async def fill(self, frames: Sequence[Frame]) -> int:
         return await self._writer.fill(frames)

@@ -41,6 +41,7 @@ def _taken(names: Sequence[str]) -> str:
 
 
 LOCK_POSITION = "SELECT *, pg_current_xact_id()::text AS transaction FROM history_position FOR UPDATE"
+READ_PLACE = "SELECT stream, sequence, epoch, number FROM history_position"
 MOVE_POSITION = """
 WITH gone AS (DELETE FROM history_tries WHERE sequence <= $2)
 UPDATE history_position SET stream = $1, sequence = $2, epoch = $3, number = $4, clock = $5, ticks = $6,

@@ -109,5 +109,5 @@ async def close(one: asyncpg.Connection | asyncpg.Pool) -> None:
     try:
         async with asyncio.timeout(CLOSE_S):
             await one.close()
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
         one.terminate()

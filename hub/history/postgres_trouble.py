@@ -21,7 +21,11 @@ CURES: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((asyncpg.SerializationError, asyncpg.DeadlockDetectedError), "it is tried again"),
     ((asyncpg.OutOfMemoryError,), "give the server more memory"),
     ((asyncpg.OperatorInterventionError, asyncpg.PostgresConnectionError), "it is tried again when the server is back"),
-    ((OSError, TimeoutError, asyncpg.InterfaceError), "start that server, or correct [history] url"),
+    # asyncpg says InternalClientError of a connection that broke within a COPY
+    (
+        (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError),
+        "start that server, or correct [history] url",
+    ),
 )
 TROUBLES = tuple(kind for kinds, _ in CURES for kind in kinds)
 

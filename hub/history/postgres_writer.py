@@ -16,7 +16,7 @@ import asyncpg
 import msgspec
 
 from hub.frame import EventKind, Frame
-from hub.history import Position
+from hub.history import Position, held_to
 from hub.history.columns import Batch, marks_of
 from hub.history.filling import (
     RECORDED,
@@ -42,6 +42,7 @@ from hub.history.postgres_rows import (
     MOVE_POSITION,
     PRUNE,
     PRUNE_EDGE,
+    READ_PLACE,
     SET_SOURCE,
     TICK_COLUMNS,
     TRY,
@@ -118,8 +119,10 @@ class Writer:
 
     # ------------------------------------------------------------------------------------------- append
 
-    async def append(self, frames: Sequence[Frame], position: Position) -> Position:
+    async def append(self, frames: Sequence[Frame], position: Position, behind: Position | None) -> Position:
         async def work(connection: asyncpg.Connection, stand: Stand) -> Position:
+            if behind is not None:
+                held_to(behind, await connection.fetchrow(READ_PLACE))
             batch = await self._batch(connection, stand.memory, frames)
             if batch.price:
                 await self._copy(connection, batch, stand.ticks + 1)

@@ -57,8 +57,8 @@ class SqliteHistory:
     async def _read(self, sql: str, *values: Any) -> list[Any]:
         return list(await self._reader.execute_fetchall(sql, values))
 
-    async def append(self, frames: Sequence[Frame], position: Position) -> Position:
-        return await self._write(self._writer.append, frames, position)
+    async def append(self, frames: Sequence[Frame], position: Position, *, behind: Position | None = None) -> Position:
+        return await self._write(self._writer.append, frames, position, behind)
 
     async def fill(self, frames: Sequence[Frame]) -> int:
         return await self._write(self._writer.fill, frames)

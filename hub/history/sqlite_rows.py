@@ -22,6 +22,7 @@ filled = CASE filled WHEN 0 THEN 0 END
 """
 FILL_CANDLES = "INSERT OR REPLACE INTO candles VALUES {rows}"
 BAR = 0  # in `filled`
+READ_PLACE = "SELECT stream, sequence, epoch, number FROM position"
 UPSERT_NEWEST = "INSERT OR REPLACE INTO newest VALUES {rows}"
 UPSERT_MARKS = (
     "INSERT INTO marks VALUES {rows} ON CONFLICT DO UPDATE SET number = excluded.number WHERE excluded.number > number"

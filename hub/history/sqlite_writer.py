@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from hub.frame import EventKind, Frame
-from hub.history import Position
+from hub.history import Position, held_to
 from hub.history.columns import Batch, marks_of
 from hub.history.filling import (
     RECORDED,
@@ -38,6 +38,7 @@ from hub.history.sqlite_rows import (
     CANDLE_FIELDS,
     FILL_CANDLES,
     INSERT_TICKS,
+    READ_PLACE,
     TICK,
     UPSERT_CANDLES,
     UPSERT_FINISHED,
@@ -159,8 +160,10 @@ class Writer:
                     self.connection.execute("ROLLBACK")
                 raise
 
-    def append(self, frames: Sequence[Frame], position: Position) -> Position:
+    def append(self, frames: Sequence[Frame], position: Position, behind: Position | None) -> Position:
         with self.transaction() as memory:
+            if behind is not None:
+                held_to(behind, self.connection.execute(READ_PLACE).fetchone())
             batch = _batch(memory, frames)
             if batch.price:
                 self._insert_ticks(memory, batch)

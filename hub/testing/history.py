@@ -8,8 +8,10 @@ import math
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 
+import msgspec
+
 from hub.frame import Event, EventKind, Frame, Refusal
-from hub.history import History, Position
+from hub.history import History, HistoryMoved, Position
 from hub.history.ladder import RUNGS, ladder_of
 from hub.model import MOVES, Candle, Kind, Tick, Verdict
 from hub.testing.filling import check_filling
@@ -41,6 +43,7 @@ async def check_history(open_: OpenHistory) -> None:
         await _check_stream_order(history)
         await _check_counts(history)
         await _check_all_or_nothing(history)
+        await _check_taken_over(history)
         await _check_reads_during_writes(history)
         await check_filling(history)
         await _check_tries(history)
@@ -189,6 +192,24 @@ async def _check_all_or_nothing(history: History) -> None:
     for name, price in (("FRESH", 3.0), ("FRESH-TOO", 2.0)):
         assert [one.price for one in await history.ticks(name, *EVER)] == [price]
         assert [one.count for one in await history.candles(name, "1d", *EVER)] == [1]
+
+
+async def _check_taken_over(history: History) -> None:
+    """Who stored the position last may store the next one; who was taken over from meanwhile stores nothing."""
+    first = await store(history, trade("TAKEN", NOON_US, 1.0))
+    second = await store(history, trade("TAKEN", NOON_US + 1, 2.0))
+    before = await _everything(history)
+    frame = frame_of([trade("TAKEN", NOON_US + 1, 2.0)], number=second.number)
+    try:
+        await history.append([frame], second, behind=first)
+    except HistoryMoved:
+        pass
+    else:
+        raise AssertionError("a recorder that was taken over from stored a frame again")
+    assert await _everything(history) == before
+    third = msgspec.structs.replace(second, sequence=second.sequence + 1, number=second.number + 1)
+    frame = frame_of([trade("TAKEN", NOON_US + 2, 3.0)], number=third.number)
+    assert (await history.append([frame], third, behind=second)).number == third.number
 
 
 async def _is_refused(history: History, frames: list[Frame]) -> bool:
