@@ -215,6 +215,21 @@ class User(Noun, frozen=True, kw_only=True):
     currency: str = ""  # that totals and charts are shown in; empty: the instrument's own
     weight: str = ""  # that metals are shown in, a name in hub.units.GRAMS; empty: the instrument's own
     theme: str = ""  # of charts: "", "light", "dark", each with "red-up" behind it if wanted
+    language: str = ""  # that replies are in, one of hub.i18n.LANGUAGES; empty: what their client speaks
+    quiet: str = ""  # hours of their clock in which they want to be left alone, "22:00-07:00"; empty: none
+
+
+class Place(Noun, frozen=True, kw_only=True):
+    """A group or channel, which owns the alerts that are set in it. `user_id` is a row of nobody's that holds its time
+    zone and language, so that what belongs to it needs no person."""
+
+    owner_id: int
+    user_id: int
+    platform: str
+    id: str  # as in Who.place
+    name: str = ""
+    who_may: Literal["admins", "everyone"] = "admins"  # set alerts there
+    detect: bool = False  # whether $SYM and #gold in any message there are answered
 
 
 class Destination(Noun, frozen=True, kw_only=True):
@@ -312,7 +327,7 @@ class AlertChange(Noun, frozen=True, kw_only=True):
     """A request to the engine, on `engine.alerts`: the only way to change an alert. Whoever asks has been
     authorised; the engine checks only that the alert belongs to `owner_id`."""
 
-    action: Literal["create", "snooze", "wake", "delete", "restore"]
+    action: Literal["create", "snooze", "wake", "delete", "restore", "adopt"]
     owner_id: int
     user_id: int
     user_name: str = ""  # for the alert's history
@@ -320,6 +335,8 @@ class AlertChange(Noun, frozen=True, kw_only=True):
     line: str = ""  # of "create": in the alert language
     until: int | None = None  # of "snooze": wall time
     fire_now: bool = False  # of "create": where the condition holds already, ring at once
+    from_owner_id: int = 0  # of "adopt": whose alerts, and all else that they keep, become the owner's
+    from_user_id: int = 0  # of "adopt": who is no more then
 
 
 class Armed(Noun, frozen=True, kw_only=True):
@@ -335,10 +352,12 @@ class Armed(Noun, frozen=True, kw_only=True):
 
 
 class AlertAnswer(Noun, frozen=True, kw_only=True):
-    """What `engine.alerts` replies: one of the two. `error` is a sentence for the person who asked."""
+    """What `engine.alerts` replies: one of these. `error` is a sentence for the person who asked; `moved` answers
+    "adopt": rows by table."""
 
     error: str = ""
     armed: Armed | None = None
+    moved: dict[str, int] | None = None
 
 
 class Trigger(Noun, frozen=True, kw_only=True):
@@ -490,9 +509,12 @@ class Line(Noun, frozen=True, kw_only=True):
 
 
 class Request(Noun, frozen=True, kw_only=True):
-    """A line after it was split and authorised: what `command.<name>` receives."""
+    """A line after it was split and authorised: what `command.<name>` receives. In a group or channel `user` has the
+    name and the role of the person who asks, and else what is the place's: owner, time zone, how things are shown."""
 
     name: str
     arguments: str  # what stands behind the command's name
     user: User
     who: Who
+    place: Place | None = None  # that the line is about; None where it is about the person
+    may_change: bool = True  # what belongs to the place: its alerts, lists and digests

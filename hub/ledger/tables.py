@@ -21,7 +21,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0003"
+REVISION = "0004"
 
 metadata = MetaData(
     naming_convention={
@@ -51,12 +51,13 @@ users = Table(
     Column("name", Text, nullable=False),
     Column("role", String(16), nullable=False),
     Column("time_zone", String(64), nullable=False, server_default="UTC"),
-    Column("language", String(16), nullable=False, server_default="en"),
+    Column("language", String(16), nullable=False, server_default="en"),  # empty: what their client speaks
     Column("created_at", BigInteger, nullable=False),
     # how totals, metals and charts are shown; empty: as each instrument is
     Column("currency", String(8), nullable=False, server_default=""),
     Column("weight", String(16), nullable=False, server_default=""),
     Column("theme", String(32), nullable=False, server_default=""),
+    Column("quiet", String(16), nullable=False, server_default=""),  # "22:00-07:00" by their clock; empty: never
 )
 
 identities = Table(
@@ -66,6 +67,31 @@ identities = Table(
     Column("external_id", String(255), primary_key=True),
     Column("user_id", ForeignKey("users.id"), nullable=False),
     Column("name", Text, nullable=False, server_default=""),
+    Column("address", Text, nullable=False, server_default=""),  # secret: of their private talk, where there is one
+    Index(None, "user_id"),
+)
+
+places = Table(  # groups and channels
+    "places",
+    metadata,
+    Column("platform", String(32), primary_key=True),
+    Column("external_id", String(255), primary_key=True),
+    Column("owner_id", ForeignKey("owners.id"), nullable=False),  # of its alerts
+    Column("user_id", ForeignKey("users.id"), nullable=False),  # nobody: holds its time zone and language
+    Column("name", Text, nullable=False, server_default=""),
+    Column("who_may", String(16), nullable=False, server_default="admins"),  # set alerts there: admins, everyone
+    Column("detect", Boolean, nullable=False, server_default="0"),  # whether $SYM and #gold are answered
+    Column("created_at", BigInteger, nullable=False),
+)
+
+codes = Table(  # that can be used once, to join identities or to become the operator
+    "codes",
+    metadata,
+    Column("hash", String(64), primary_key=True),
+    Column("user_id", ForeignKey("users.id")),  # who made it; null: the hub, for its operator
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Index(None, "user_id"),
 )
 
 destinations = Table(
