@@ -69,8 +69,6 @@ PLANNED: tuple[tuple[str, str], ...] = (
     (r"(?:and|or|then|within)\b", "an alert of several conditions"),
     (r"for\s+[0-9]+\s*\w*", "a condition that has to last"),
     (r"until\b", "an end to an alert"),
-    (r"via\b", "choosing where one alert goes"),
-    (r"urgent\b", "urgency"),
     (rf"{_CURRENCY_OR_UNIT}\b", "a currency or unit of its own"),
 )
 """Words of the language that are not built yet, as patterns at the place where the line is not understood."""
@@ -133,9 +131,11 @@ def _wants(text: str, at: int, wanted: set[str]) -> str:
         return f"after the instrument comes >, <, above, below or crosses{behind}"
     if wanted == {"TIME"}:
         return f'after "every" comes "time"{behind}'
+    if wanted == {"PLACE"}:
+        return f'after "via" comes where it goes, as in via telegram, push{behind}'
     if wanted == {"TEXT"}:
         return f"a note stands in quotation marks{behind}"
-    return f'after the level comes nothing, or once, every time, band 0.1% or note "…"{behind}'
+    return f'after the level comes nothing, or once, every time, band 0.1%, urgent, via push or note "…"{behind}'
 
 
 def _place(line: str, at: int, room: int = 60) -> tuple[str, str]:
