@@ -133,7 +133,7 @@ async def main(name: str, config: Config, bus_url: str, bus_token: str, stop: as
             for platform in module.PLATFORMS:
                 await stack.enter_async_context(bus.serve(names.send(platform), _answering(sender), queue="bots"))
                 await stack.enter_async_context(bus.serve(names.check(platform), _checking(bot), queue="bots"))
-            await stack.enter_async_context(bus.serve(names.STATUS, _telling(name, module.PLATFORMS, sender)))
+            await stack.enter_async_context(bus.serve(names.STATUS, _telling(name, module.PLATFORMS, sender, bot)))
             log.info("bot serves", bot=name, platforms=list(module.PLATFORMS))
             return await _until(stop, bot, BusHub(bus), name)
 
@@ -188,10 +188,11 @@ def _checking(bot: Bot) -> names.Handler:
     return answer
 
 
-def _telling(name: str, platforms: Any, sender: Sender) -> names.Handler:
+def _telling(name: str, platforms: Any, sender: Sender, bot: Bot) -> names.Handler:
     async def tell(_: bytes) -> bytes:
         counts = {outcome: sender.counts[outcome] for outcome in ("sent", "later", "never", "gone")}
-        return msgspec.json.encode({"service": f"bot.{name}", "platforms": list(platforms), **counts})
+        invite = {"invite": found} if (found := getattr(bot, "invite", "")) else {}
+        return msgspec.json.encode({"service": f"bot.{name}", "platforms": list(platforms), **counts, **invite})
 
     return tell
 

@@ -27,7 +27,8 @@ from hub.bus import Bus
 from hub.cache import keys
 from hub.config import Config
 from hub.context import HubContext, Quotes
-from hub.ledger import Ledger, LedgerTrouble, people
+from hub.i18n import LANGUAGES, _, speaking
+from hub.ledger import Ledger, LedgerTrouble
 from hub.ledger import alerts_view as view
 from hub.model import (
     SECOND_US,
@@ -40,6 +41,7 @@ from hub.model import (
     Role,
     User,
 )
+from hub.people import RANKS, Caller, People
 from hub.plugin import BadRequest, Catalogue, Command, Market, Personal, TryLater
 
 QUEUE = "commands"
@@ -48,7 +50,6 @@ COMMAND_TIMEOUT_S = 10.0
 SAID_AT = 0.8
 """The share of a limit at which it is said."""
 
-RANKS = (Role.GUEST, Role.MEMBER, Role.ADMIN, Role.OPERATOR)
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 CONDITION = re.compile(r"[<>]|\b(?:crosses|above|below|over|under)\b", re.IGNORECASE)
 
@@ -92,13 +93,14 @@ def may(role: Role, module: Command) -> bool:
 
 
 def menu_of(modules: Sequence[Command], catalogue: Catalogue) -> Menu:
-    """A command without ARGUMENTS takes one text."""
+    """A command without ARGUMENTS takes one text. Summaries are in every language that has them."""
     text = Argument(name="text", about="what stands behind the command's name")
     entries = (
         MenuEntry(
             name=module.NAME,
             usage=module.USAGE,
             summary=module.SUMMARY,
+            summaries=translations(module.SUMMARY),
             examples=tuple(module.EXAMPLES),
             arguments=tuple(getattr(module, "ARGUMENTS", (text,) if " " in module.USAGE else ())),
             role=Role(getattr(module, "ROLE", Role.MEMBER)),
@@ -106,6 +108,16 @@ def menu_of(modules: Sequence[Command], catalogue: Catalogue) -> Menu:
         for module in modules
     )
     return Menu(commands=tuple(entries), instruments=tuple(catalogue.served()))
+
+
+def translations(text: str) -> dict[str, str]:
+    """By language, where it is another text there."""
+    told = {}
+    for language in LANGUAGES:
+        with speaking(language):
+            if _(text) != text:
+                told[language] = _(text)
+    return told
 
 
 def refused(text: str) -> Reply:
@@ -136,6 +148,7 @@ class Commands:
         self.refused = 0
         self.failed: Counter[str] = Counter()
         self._counters = counters
+        self._people = People(bus=bus, ledger=ledger, config=config, counters=counters, clock=clock, account=_account)
         self._modules = {module.NAME: module for module in sorted(modules, key=lambda module: module.NAME)}
         self._context = HubContext(
             bus=bus,
@@ -146,6 +159,7 @@ class Commands:
             modules=list(self._modules.values()),
             market=market,
             personal=personal,
+            people=self._people,
             clock=clock,
         )
 
@@ -153,6 +167,7 @@ class Commands:
 
     async def run(self) -> None:
         """Serves until it is cancelled."""
+        await self._people.begin()
         async with self.serving():
             await asyncio.get_running_loop().create_future()
 
@@ -199,43 +214,41 @@ class Commands:
         """The reply to one line; never raises."""
         self.lines += 1
         try:
-            routed = route(line.text, list(self._modules), self._is_instrument)
-            user = await self._user(line)
-            self._authorise(user, routed.name)
-            warning = await self._limit(user)
-            request = Request(name=routed.name, arguments=routed.arguments, user=user, who=line.who)
-            reply = await self._ask(request)
-            warnings = [warning, await self._alert_limit(user) if reply.ok and routed.name == "alert" else ""]
-            return msgspec.structs.replace(reply, lines=(*reply.lines, *filter(None, warnings)))
-        except BadRequest as error:
-            self.refused += 1
-            return refused(error.text)
+            caller = await self._people.find(line.who)
+            with speaking((caller.person.language if caller else "") or line.who.language):
+                return await self._answer(line, caller)
         except LedgerTrouble as error:
             self.failed["line"] += 1
             return refused(str(error))
         except Exception:
             self.failed["line"] += 1
             log.exception("a line failed", platform=line.who.platform)
-            return refused("that failed inside the hub: it was logged")
+            return refused(_("that failed inside the hub: it was logged"))
 
-    async def _user(self, line: Line) -> User:
-        found = await self.ledger.read(lambda connection: people.find_user(connection, line.who))
-        if found:
-            return found
-        return await self.ledger.write(
-            lambda connection: people.user_of(
-                connection,
-                line.who,
-                self.now(),
-                time_zone=self.config.hub.time_zone,
-                local_name=_account(),
-            )
-        )
+    async def _answer(self, line: Line, caller: Caller | None) -> Reply:
+        news: tuple[str, ...] = ()
+        try:
+            routed = route(line.text, list(self._modules), self._is_instrument)
+            caller = caller or await self._people.meet(line.who)
+            news = caller.news
+            self._authorise(caller.person, routed.name)
+            warning = await self._limit(caller.person)
+            private = bool(getattr(self._modules.get(routed.name), "PRIVATE", False))
+            request = caller.request(routed.name, routed.arguments, line.who, private=private)
+            reply = await self._ask(request)
+            warnings = [warning, await self._alert_limit(request.user) if reply.ok and routed.name == "alert" else ""]
+            lines = (*reply.lines, *filter(None, warnings), *news)
+            return msgspec.structs.replace(reply, lines=lines, private=reply.private or private)
+        except BadRequest as error:
+            self.refused += 1
+            reply = refused(error.text)
+            return msgspec.structs.replace(reply, lines=(*reply.lines, *news))
 
     def _authorise(self, user: User, name: str) -> None:
         module = self._modules.get(name)
         if not (may(user.role, module) if module else user.role != Role.GUEST):
-            raise BadRequest(f"{name} is not for the role {user.role}: ask the operator of this hub")
+            text = _("{command} is not for the role {role}: ask the operator of this hub")
+            raise BadRequest(text.format(command=name, role=user.role.value))
 
     async def _limit(self, user: User) -> str:
         """A warning once 80 % of the minute's lines are used, and at the last; BadRequest above."""
@@ -278,8 +291,9 @@ class Commands:
     async def _run(self, module: Command, request: Request) -> Reply:
         """One module's reply; what it raises ends here."""
         try:
-            async with asyncio.timeout(COMMAND_TIMEOUT_S) as limit:
-                return await module.run(self._context, request)
+            with speaking(request.user.language or request.who.language):
+                async with asyncio.timeout(COMMAND_TIMEOUT_S) as limit:
+                    return await module.run(self._context, request)
         except BadRequest as error:
             self.refused += 1
             return refused(error.text)

@@ -24,6 +24,7 @@ from hub.config import Config
 from hub.ledger import Ledger, outbox, people
 from hub.ledger import alerts_view as view
 from hub.model import Alert, AlertAnswer, AlertChange, Armed, Checked, Destination, Quote, Request, User
+from hub.people import permitted
 from hub.plugin import (
     Added,
     AlertView,
@@ -32,6 +33,7 @@ from hub.plugin import (
     Command,
     DestinationView,
     Market,
+    People,
     Personal,
     Tried,
     TryLater,
@@ -74,10 +76,12 @@ class HubContext:
         modules: Sequence[Command],
         market: Market,
         personal: Personal,
+        people: People,
         clock: Callable[[], int],
     ) -> None:
         self.market = market
         self.personal = personal
+        self.people = people
         self.catalogue = catalogue
         self.now = clock
         self.decimals_of: Callable[[str], int] = self._decimals_of
@@ -260,6 +264,7 @@ class HubContext:
 
     async def _change(self, request: Request, action: Any, **details: Any) -> Armed:
         """What the engine says of it. A timeout leaves it open whether the change was made."""
+        permitted(request)
         user = request.user
         change = AlertChange(action=action, owner_id=user.owner_id, user_id=user.id, user_name=user.name, **details)
         try:

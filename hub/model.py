@@ -317,7 +317,9 @@ class Alert(Noun, frozen=True, kw_only=True):
     generation: int = 0  # how often it has fired
     armed_at: int  # wall time
     armed_price: float | None = None  # the price it was armed against; unknown before the first tick
-    snoozed_until: int | None = None
+    snoozed_until: int | None = None  # of a muted one: the snooze beneath
+    muted_until: int | None = None  # of a muted one; None: until it is taken back
+    urgent: bool = False
     last_fired_at: int | None = None  # stream time
     created_at: int
     note: str = ""
@@ -327,13 +329,15 @@ class AlertChange(Noun, frozen=True, kw_only=True):
     """A request to the engine, on `engine.alerts`: the only way to change an alert. Whoever asks has been
     authorised; the engine checks only that the alert belongs to `owner_id`."""
 
-    action: Literal["create", "snooze", "wake", "delete", "restore", "adopt"]
+    action: Literal["create", "again", "edit", "snooze", "wake", "mute", "unmute", "delete", "restore", "adopt"]
     owner_id: int
     user_id: int
     user_name: str = ""  # for the alert's history
     alert_id: int = 0
-    line: str = ""  # of "create": in the alert language
-    until: int | None = None  # of "snooze": wall time
+    line: str = ""  # of "create" and "edit": in the alert language
+    was: str = ""  # of "edit": the line that it was made from; refused where the alert says something else by now
+    instrument: str = ""  # of "mute" and "unmute": all of the owner's alerts on it
+    until: int | None = None  # of "snooze" and "mute": wall time; a mute without it lasts until it is taken back
     fire_now: bool = False  # of "create": where the condition holds already, ring at once
     from_owner_id: int = 0  # of "adopt": whose alerts, and all else that they keep, become the owner's
     from_user_id: int = 0  # of "adopt": who is no more then
@@ -352,11 +356,12 @@ class Armed(Noun, frozen=True, kw_only=True):
 
 
 class AlertAnswer(Noun, frozen=True, kw_only=True):
-    """What `engine.alerts` replies: one of these. `error` is a sentence for the person who asked; `moved` answers
-    "adopt": rows by table."""
+    """What `engine.alerts` replies: one of these. `error` is a sentence for the person who asked; `alerts` answers
+    "mute" and "unmute"; `moved` answers "adopt": rows by table."""
 
     error: str = ""
     armed: Armed | None = None
+    alerts: tuple[Alert, ...] | None = None
     moved: dict[str, int] | None = None
 
 
@@ -393,6 +398,7 @@ class Notification(Noun, frozen=True, kw_only=True):
     title: str  # "Gold crossed above 2,400.00"
     text: str  # the evidence, in lines
     note: str = ""
+    urgent: bool = False  # its owner wants it before all others, and louder where the platform can
     nature: Nature = Nature.LIVE
     created_at: int  # wall time of the commit
     ticked_at: int  # wall time at which the tick entered the hub
@@ -471,6 +477,7 @@ class MenuEntry(Noun, frozen=True, kw_only=True):
     name: str
     usage: str
     summary: str
+    summaries: dict[str, str] = {}  # by language, where there is another than English
     examples: tuple[str, ...]
     arguments: tuple[Argument, ...]
     role: Role  # the least that may run it

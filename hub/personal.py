@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from hub import schedule
 from hub.ledger import Ledger, belongings, keeping, outbox, people
 from hub.model import Digest, Lot, Request, User, WatchList
+from hub.people import permitted
 from hub.plugin import BadRequest, Going
 
 MOST_LISTS, MOST_WATCHED, MOST_LOTS, MOST_DIGESTS = 20, 30, 1000, 10
@@ -38,6 +39,8 @@ class Personal:
         return await self._ledger.read(lambda c: keeping.watchlists_of(c, request.user.owner_id))
 
     async def watch(self, request: Request, name: str, instruments: Sequence[str]) -> WatchList:
+        permitted(request)
+
         def write(c: sa.Connection) -> WatchList:
             owner_id = request.user.owner_id
             there = keeping.watchlist_of(c, owner_id, name)
@@ -56,6 +59,8 @@ class Personal:
         return await self._ledger.write(write)
 
     async def unwatch(self, request: Request, name: str, instruments: Sequence[str]) -> WatchList:
+        permitted(request)
+
         def write(c: sa.Connection) -> WatchList:
             there = _own_list(c, request.user.owner_id, name)
             missing = [each for each in instruments if each not in there.instruments]
@@ -72,6 +77,8 @@ class Personal:
         return await self._ledger.write(write)
 
     async def drop_watchlist(self, request: Request, name: str) -> WatchList:
+        permitted(request)
+
         def write(c: sa.Connection) -> WatchList:
             there = _own_list(c, request.user.owner_id, name)
             keeping.delete_watchlist(c, request.user.owner_id, name)
@@ -135,6 +142,7 @@ class Personal:
     async def set_digest(
         self, request: Request, *, at_s: int, weekdays: str, about: Any, destination_id: int | None
     ) -> Digest:
+        permitted(request)
         user = request.user
         wanted = Digest(
             owner_id=user.owner_id,
@@ -161,12 +169,16 @@ class Personal:
         return await self._ledger.write(write)
 
     async def switch_digests(self, request: Request, number: int | None, *, on: bool) -> Sequence[Digest]:
+        permitted(request)
+
         def write(c: sa.Connection) -> list[Digest]:
             return [self._switched(c, each, request.user, on=on) for each in _own_digests(c, request.user, number)]
 
         return await self._ledger.write(write)
 
     async def remove_digest(self, request: Request, number: int) -> Digest:
+        permitted(request)
+
         def write(c: sa.Connection) -> Digest:
             (own,) = _own_digests(c, request.user, number)
             keeping.delete_digest(c, own.id)

@@ -29,11 +29,13 @@ from hub.model import (
     Message,
     Mover,
     Nature,
+    Place,
     Quote,
     Rate,
     Refused,
     Reply,
     Request,
+    Role,
     Summary,
     Tick,
     Trigger,
@@ -170,6 +172,74 @@ class Going(msgspec.Struct, frozen=True, kw_only=True):
     counts: Mapping[str, int]
 
 
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody as one platform names them."""
+
+    platform: str
+    id: str
+    name: str = ""
+
+
+class Person(msgspec.Struct, frozen=True, kw_only=True):
+    """A user as operators and admins see them."""
+
+    id: int
+    name: str
+    role: Role
+    platforms: tuple[str, ...]
+
+
+class LinkCode(msgspec.Struct, frozen=True, kw_only=True):
+    """`ways`: by platform, an address that opens a talk with the bot there and says the code by itself."""
+
+    code: str
+    until: int  # wall time
+    ways: Mapping[str, str]
+
+
+class Joined(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a code. `asks`: nothing yet, `moves` is what would go to that person; else it went."""
+
+    person: str  # whose name is on both now
+    operator: bool = False  # it was the hub's own code
+    asks: bool = False
+    moves: Mapping[str, int] = {}  # rows by table
+
+
+class People(Protocol):
+    """Who is who, and what groups and channels allow. See hub.people. BadRequest for what the asker may not."""
+
+    async def identities(self, request: Request) -> Sequence[Identity]: ...
+    async def link_code(self, request: Request) -> LinkCode: ...
+    async def join(self, request: Request, code: str, *, sure: bool) -> Joined:
+        """The asker becomes the person who made the code, and what they had goes to that person; asked about first
+        where there is something, unless they are sure. With the hub's own code they become its operator."""
+        ...
+
+    async def part(self, request: Request, platform: str) -> Identity:
+        """Takes the asker's identity of that platform from them; of the one they write from where none is said."""
+        ...
+
+    async def everyone(self, request: Request) -> Sequence[Person]: ...
+    async def set_role(self, request: Request, whom: str, role: Role) -> Person:
+        """`whom`: a number or a name."""
+        ...
+
+    async def settle_place(
+        self, request: Request, field: Literal["who_may", "detect", "time_zone", "language"], value: str | bool
+    ) -> tuple[Place, User]:
+        """The place with that field as it is now, and the row that holds its time zone and language."""
+        ...
+
+    async def place_here(self, request: Request) -> Place:
+        """Alerts of the place go to where this line was written from now on: to this topic of the group."""
+        ...
+
+    async def operator_code(self) -> str:
+        """What makes somebody the operator while there is none, for whoever sits at this machine; else empty."""
+        ...
+
+
 class Personal(Protocol):
     """What a person keeps in the hub beside alerts: watch lists, lots, digests. See hub.personal. BadRequest for what
     is not there or is somebody else's."""
@@ -221,7 +291,10 @@ class Personal(Protocol):
         ...
 
     async def settle(
-        self, request: Request, field: Literal["time_zone", "currency", "weight", "theme"], value: str
+        self,
+        request: Request,
+        field: Literal["time_zone", "currency", "weight", "theme", "language", "quiet"],
+        value: str,
     ) -> User:
         """The person, with that field as it is now; `value` has been read and found right."""
         ...
@@ -279,6 +352,7 @@ class Context(Protocol):
     theme: str  # of charts, for people who have not said theirs
     market: Market
     personal: "Personal"
+    people: "People"
 
     def now(self) -> int: ...
     async def quote(self, instrument_id: str) -> Quote | None: ...
@@ -323,7 +397,8 @@ class Context(Protocol):
 class Command(Protocol):
     """The shape of a command module. NAME defaults to the module's name. It may have `ARGUMENTS`, a sequence of
     hub.model.Argument: then platforms offer its menu, completion and form by themselves; without it they offer one
-    text. It may have `ROLE`, the least role that may run it; a member's by default."""
+    text. It may have `ROLE`, the least role that may run it; a member's by default. With `PRIVATE = True` it is about the
+    person who asks also in a group, and its answer is for their eyes; else it is about what belongs to the group."""
 
     NAME: str
     USAGE: str  # "price gold silver …"
@@ -356,7 +431,8 @@ class Bot(Protocol):
     listening side; it returns at the end only.
 
     A bot may also have `async def check(self, destination)`: GiveUp where it would never send to that address,
-    TryLater where it cannot tell now. It sends nothing."""
+    TryLater where it cannot tell now. It sends nothing. And `invite`, once it knows its name there: the address of a
+    page that opens a private talk with it, with {code} in the place of what the talk begins with."""
 
     async def run(self, hub: Hub) -> None: ...
     async def send(self, message: Message) -> str: ...

@@ -1,7 +1,8 @@
 """How values are written for people: prices, percentages, ages, times and durations; the same on every surface.
 
-Pure: time and time zone are arguments. Durations that people write ("2h", "1d 12h") are read here too, strictly.
-Depends on nothing but the standard library and hub.plugin's BadRequest.
+Time and time zone are arguments; words and the form of numbers and days are those of the language that is spoken
+(hub.i18n). Durations that people write ("2h", "1d 12h") are read here too, strictly, and the same in every language.
+Depends on hub.i18n and hub.plugin's BadRequest.
 """
 
 import re
@@ -10,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from hub.i18n import Speech, _, spoken
 from hub.model import SECOND_US
 from hub.plugin import BadRequest
 
@@ -25,14 +27,22 @@ CLOCK = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?")
 
 
 def price(value: float, decimals: int) -> str:
-    """ "2,411.20"."""
-    return f"{value:,.{decimals}f}"
+    """ "2,411.20", or "2.411,20" where that is the form."""
+    return own(f"{value:,.{decimals}f}")
 
 
 def percent(share: float, *, signed: bool = True) -> str:
     """ "+0.31 %" of the share 0.0031. What rounds to nothing has no sign."""
     shown = round(share * 100, 2) + 0.0
-    return f"{shown:+,.2f} %" if signed and shown else f"{shown:,.2f} %"
+    return own(f"{shown:+,.2f} %" if signed and shown else f"{shown:,.2f} %")
+
+
+def own(number: str, speech: Speech | None = None) -> str:
+    """A number in English form as the language that is spoken writes it."""
+    form = speech or spoken()
+    if (form.thousands, form.point) == (",", "."):
+        return number
+    return number.translate({ord(","): form.thousands, ord("."): form.point})
 
 
 def spark(values: Sequence[float], width: int = 12) -> str:
@@ -66,11 +76,11 @@ def duration(span_us: int) -> str:
 def age(span_us: int) -> str:
     """ "2 s ago", with one unit, as ages are glanced at."""
     if span_us < SECOND_US:
-        return "just now"
+        return _("just now")
     for unit_us, unit in ((DAY_US, "d"), (HOUR_US, "h"), (MINUTE_US, "min")):
         if span_us >= unit_us:
-            return f"{span_us // unit_us} {unit} ago"
-    return f"{span_us // SECOND_US} s ago"
+            return _("{count} {unit} ago").format(count=span_us // unit_us, unit=unit)
+    return _("{count} {unit} ago").format(count=span_us // SECOND_US, unit="s")
 
 
 def zone(name: str) -> ZoneInfo:
@@ -82,10 +92,11 @@ def zone(name: str) -> ZoneInfo:
 
 
 def clock(time_us: int, zone_name: str, now_us: int) -> str:
-    """ "14:02:11" on the day of `now_us`, else "2026-11-20 14:02:11", in that time zone."""
+    """ "14:02:11" on the day of `now_us`, else "2026-11-20 14:02:11" or as that language writes a day, in that time
+    zone."""
     local = moment(time_us).astimezone(zone(zone_name))
     same_day = local.date() == moment(now_us).astimezone(zone(zone_name)).date()
-    return local.strftime("%H:%M:%S" if same_day else "%Y-%m-%d %H:%M:%S")
+    return local.strftime("%H:%M:%S" if same_day else f"{spoken().day} %H:%M:%S")
 
 
 def iso(time_us: int | None) -> str | None:
@@ -102,10 +113,10 @@ def read_duration(text: str) -> int:
     joined = "".join(text.lower().split())
     parts = PART.findall(joined)
     if not parts or "".join(number + unit for number, unit in parts) != joined:
-        raise BadRequest(f'"{text}" is not a duration: write 30s, 15m, 2h or 1d')
+        raise BadRequest(_('"{text}" is not a duration: write 30s, 15m, 2h or 1d').format(text=text))
     span_us = sum(int(number) * UNITS_US[unit] for number, unit in parts)
     if not 0 < span_us <= LONGEST_US:
-        raise BadRequest(f'"{text}" is not between one second and a year: write 30s, 15m, 2h or 1d')
+        raise BadRequest(_('"{text}" is not between one second and a year: write 30s, 15m, 2h or 1d').format(text=text))
     return span_us
 
 
@@ -113,7 +124,7 @@ def read_clock(text: str, zone_name: str, now_us: int) -> int:
     """The next time that it is "14:00" in that time zone; BadRequest for anything else."""
     found = CLOCK.fullmatch(text.strip())
     if not found:
-        raise BadRequest(f'"{text}" is not a time of day: write 14:00')
+        raise BadRequest(_('"{text}" is not a time of day: write 14:00').format(text=text))
     hour, minute, second = (int(part or 0) for part in found.groups())
     here = zone(zone_name)
     today = moment(now_us).astimezone(here).date()

@@ -22,7 +22,7 @@ HOUR_S = 3600
 ANNA = Who(platform="console", id="anna", name="Anna-Xq7")
 BEN = Who(platform="telegram", id="77", name="Ben")
 SECRET = "ntfy://alerts.example.org/s3cret-topic"
-NOT_PERSONAL = {"leases", "positions", "tries", "series", "facts"}
+NOT_PERSONAL = {"leases", "positions", "tries", "series", "facts", "places"}
 
 
 class Room:
@@ -238,6 +238,7 @@ async def furnished(here: Room, state: str = "deleted") -> None:
         await here.execute(t.alert_events.insert().values(alert_id=number, at=NOW, text=f"created by {own.name}"))
         await here.execute(t.triggers.insert().values(trigger))
         await here.execute(t.notifications.insert().values(note))
+        await here.execute(t.codes.insert().values(hash=f"s3cret-{number}", user_id=own.id, created_at=NOW, expires_at=NOW))
 
 
 def test_every_table_is_somebodys_or_nobodys() -> None:

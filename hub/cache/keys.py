@@ -9,6 +9,7 @@
 | `window:<INSTRUMENT>:<start>:<end>:<points>` | candles of a span, its times in microseconds UTC | its time to live |
 | `chart:<digest>` | a rendered chart, PNG | its time to live |
 | `lines:<user>:<minute>` | counter: lines of a person in that minute since 1970 | two minutes |
+| `codes:<what>:<user>:<window>` | counter: codes that a person made, or got wrong, in those ten minutes | twenty minutes |
 """
 
 PRICES = "prices"
@@ -36,3 +37,7 @@ def chart(digest: str) -> str:
 
 def lines(user_id: int, minute: int) -> str:
     return f"lines:{user_id}:{minute}"
+
+
+def codes(what: str, user_id: int, window: int) -> str:
+    return f"codes:{what}:{user_id}:{window}"

@@ -18,6 +18,7 @@ class HubSection(Section, frozen=True):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     roles: tuple[str, ...] = ("ingest", "record", "alert", "deliver", "commands", "bots")
     time_zone: str = "UTC"  # of people who have not said theirs
+    default_role: Literal["member", "guest"] = "member"  # of people whom nobody gave a role; guests only look
 
 
 class BusSection(Section, frozen=True):

@@ -1,11 +1,11 @@
 """People in the ledger: who wrote a line, what they may do, and where their alerts go.
 
 Functions of a connection, to be run by `Ledger.write` or `Ledger.read`. A person is made at the first line that
-they write: an owner, a user and an identity, and on the console a destination, so that an alert rings somewhere.
-Addresses are secret; a label is what may be shown.
+they write: an owner, a user and an identity; their private talk with a bot is a destination by itself, so that an
+alert rings somewhere. A person may have several identities. Addresses are secret; a label is what may be shown.
 """
 
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import sqlalchemy as sa
@@ -13,9 +13,11 @@ import sqlalchemy as sa
 from hub.ledger import insert_or_ignore
 from hub.ledger.tables import destinations, identities, owners, users
 from hub.model import Destination, Role, User, Who
+from hub.plugin import Identity, Person
 
 CONSOLE = "console"
 OPERATOR = "operator"
+PERSON = "user"
 SHOWN_HOST = 3
 LONGEST_ID = 255
 LONGEST_NAME = 64
@@ -38,15 +40,16 @@ def user_of(
     found = find_user(connection, who)
     if found:
         return found
+    address = private_address(who)
     role = role_of(who, default_role, local_name, has_operator(connection))
     name = (who.name or who.id)[:LONGEST_NAME]
-    owner_id = _inserted(connection, owners, kind="user", name=name, created_at=now)
-    user_id = _inserted(connection, users, owner_id=owner_id, name=name, role=role, time_zone=time_zone, created_at=now)
-    connection.execute(
-        identities.insert().values(platform=who.platform, external_id=who.id[:LONGEST_ID], user_id=user_id, name=name)
-    )
-    if who.platform == CONSOLE:
-        add_destination(connection, owner_id, CONSOLE, who.id, CONSOLE, now)
+    owner_id = inserted(connection, owners, kind=PERSON, name=name, created_at=now)
+    values = {"owner_id": owner_id, "name": name, "role": role, "time_zone": time_zone, "language": ""}
+    user_id = inserted(connection, users, created_at=now, **values)
+    key = {"platform": who.platform, "external_id": who.id[:LONGEST_ID]}
+    connection.execute(identities.insert().values(**key, user_id=user_id, name=name, address=address))
+    if address:
+        add_destination(connection, owner_id, who.platform, address, who.platform, now)
     return User(id=user_id, name=name, role=role, owner_id=owner_id, time_zone=time_zone)
 
 
@@ -59,13 +62,75 @@ def find_user(connection: sa.Connection, who: Who) -> User | None:
     return None if row is None else _user(row)
 
 
+def private_address(who: Who) -> str:
+    """Where this person is reached by themselves; empty where that is not known."""
+    if who.place:
+        return ""
+    return who.address or (who.id if who.platform == CONSOLE else "")
+
+
+def meeting(connection: sa.Connection, user: User, who: Who) -> Literal["known", "new", "again"]:
+    """Whether the talk that this line is written in is a destination of theirs: one already, not yet, or one that was
+    given up because nobody could be reached there."""
+    address = private_address(who)
+    if not address:
+        return "known"
+    row = connection.execute(
+        sa.select(destinations.c.disabled).where(_at(user.owner_id, who.platform, address))
+    ).first()
+    if row is None:
+        return "new"
+    return "known" if row.disabled in ("", OFF, REMOVED) else "again"
+
+
+def settle_talk(connection: sa.Connection, user: User, who: Who, now: int) -> None:
+    """Makes this private talk a destination of theirs that is on."""
+    address = private_address(who)
+    connection.execute(identities.update().where(_identity(who.platform, who.id)).values(address=address))
+    place = add_destination(connection, user.owner_id, who.platform, address, who.platform, now)
+    if place.disabled not in ("", OFF):
+        switch(connection, place.id, "")
+
+
+def identities_of(connection: sa.Connection, user_id: int) -> list[Identity]:
+    query = sa.select(identities).where(identities.c.user_id == user_id)
+    rows = connection.execute(query.order_by(identities.c.platform, identities.c.external_id))
+    return [Identity(platform=row.platform, id=row.external_id, name=row.name) for row in rows]
+
+
+def part(connection: sa.Connection, user: User, identity: Identity) -> None:
+    """Takes an identity from its person, and closes the talk that came with it: what waits for it is for
+    outbox.give_up_removed."""
+    which = _identity(identity.platform, identity.id)
+    address = connection.execute(sa.select(identities.c.address).where(which)).scalar() or ""
+    connection.execute(identities.delete().where(which))
+    talk = _at(user.owner_id, identity.platform, address)
+    for destination_id in connection.scalars(sa.select(destinations.c.id).where(talk)).all() if address else ():
+        forget(connection, destination_id)
+
+
+def everyone(connection: sa.Connection) -> list[Person]:
+    """All people, those who may most first."""
+    query = (
+        sa.select(users.c.id, users.c.name, users.c.role, identities.c.platform)
+        .join(identities, identities.c.user_id == users.c.id)
+        .order_by(users.c.id, identities.c.platform)
+    )
+    found: dict[int, Person] = {}
+    for row in connection.execute(query):
+        before = found.get(row.id)
+        platforms = (*before.platforms, row.platform) if before else (row.platform,)
+        found[row.id] = Person(id=row.id, name=row.name, role=Role(row.role), platforms=platforms)
+    return sorted(found.values(), key=lambda person: (list(Role).index(person.role), person.id))
+
+
 def user(connection: sa.Connection, user_id: int) -> User | None:
     row = connection.execute(sa.select(users).where(users.c.id == user_id)).first()
     return None if row is None else _user(row)
 
 
 def settle(connection: sa.Connection, user_id: int, field: str, value: str) -> None:
-    """How this person wants things shown: time_zone, currency, weight or theme."""
+    """What this person settles: how things are shown to them, their quiet hours, their role."""
     connection.execute(users.update().where(users.c.id == user_id).values({field: value}))
 
 
@@ -143,11 +208,20 @@ def label_of(platform: str, address: str) -> str:
     return platform
 
 
+def _identity(platform: str, external_id: str) -> sa.ColumnElement[bool]:
+    return sa.and_(identities.c.platform == platform, identities.c.external_id == external_id[:LONGEST_ID])
+
+
+def _at(owner_id: int, platform: str, address: str) -> sa.ColumnElement[bool]:
+    row = destinations.c
+    return sa.and_(row.owner_id == owner_id, row.platform == platform, row.address == address)
+
+
 def _owned_by(owner_id: int) -> sa.ColumnElement[bool]:
     return sa.and_(destinations.c.owner_id == owner_id, destinations.c.disabled != REMOVED)
 
 
-def _inserted(connection: sa.Connection, table: sa.Table, **values: object) -> int:
+def inserted(connection: sa.Connection, table: sa.Table, **values: object) -> int:
     key = connection.execute(table.insert().values(**values)).inserted_primary_key
     assert key is not None
     return int(key[0])
@@ -163,6 +237,8 @@ def _user(row: sa.Row[Any]) -> User:
         currency=row.currency,
         weight=row.weight,
         theme=row.theme,
+        language=row.language,
+        quiet=row.quiet,
     )
 
 

@@ -132,6 +132,7 @@ alerts = Table(
     Column("anchor", Float),
     Column("cooling_until", BigInteger),
     Column("snoozed_until", BigInteger),
+    Column("muted_until", BigInteger),  # of a muted one; null: until somebody says so
     Column("expires_at", BigInteger),
     Column("blind_since", BigInteger),
     Column("last_fired_at", BigInteger),

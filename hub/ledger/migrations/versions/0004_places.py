@@ -12,6 +12,7 @@ KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
+    op.add_column("alerts", sa.Column("muted_until", sa.BigInteger(), nullable=True))
     op.add_column("users", sa.Column("quiet", sa.String(length=16), server_default="", nullable=False))
     op.add_column("identities", sa.Column("address", sa.Text(), server_default="", nullable=False))
     op.create_index(op.f("ix_identities_user_id"), "identities", ["user_id"], unique=False)
