@@ -1,0 +1,42 @@
+"""Discord: slash commands, buttons, forms, and alerts in channels and private messages.
+
+One folder along the flow: `menus`, `forms`, `words`, `limits` and `render` are pure and say what Discord is shown;
+`wire` makes its objects of it and names its errors; `courier` sends; `listen` hears and `answers` answers; `bot` holds
+them together. The library is called `discord` too: inside this package `import discord` is the library, as imports are
+absolute. It is imported when the bot is opened. docs/discord.md says how to make the bot on Discord's side.
+
+An address is "channel:<id>" (a channel or a thread) or "user:<id>" (private messages).
+"""
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from hub.load import missing_library
+from hub.plugin import GiveUp
+
+if TYPE_CHECKING:
+    from bots.discord.bot import DiscordBot
+
+PLATFORMS = ("discord",)
+
+TOKEN = "TOCSIN_BOTS__DISCORD__TOKEN"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    token: str = ""  # from TOCSIN_BOTS__DISCORD__TOKEN or …_FILE only
+    charts_with_alerts: bool = True  # a chart of the last day is added to each alert once it is sent
+    detect_in: tuple[str, ...] = ()  # ids of channels in which $gold is answered; needs the message content intent
+
+
+def open_bot(settings: Settings) -> "DiscordBot":
+    if not settings.token.strip():
+        raise GiveUp(
+            f"the Discord bot has no token: make one under Bot, Reset Token at discord.com/developers/applications and "
+            f"put it into {TOKEN}, or its file's path into {TOKEN}_FILE"
+        )
+    try:
+        from bots.discord.bot import DiscordBot
+    except ImportError as error:
+        raise GiveUp(f"the Discord bot cannot start: {missing_library(error)}") from error
+    return DiscordBot(settings)

@@ -1,0 +1,148 @@
+"""The hub's menu → Discord's slash commands, their completion, and back to the line. Pure.
+
+A command becomes a slash command with an option for each of its arguments, so one that is added later appears by
+itself; `/tocsin` takes any line. `same` says whether what Discord has is what is wanted, so that nothing is written
+where nothing changed (Discord allows 200 writes a day). Depends on hub.forms and the limits.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bots.discord import limits
+from hub.forms import complete, line_of
+from hub.model import Argument, Instrument, Menu, MenuEntry
+from hub.render import safe
+
+ANY = "tocsin"
+"""The command that takes any line."""
+NAME = re.compile(r"[a-z0-9_-]{1,32}")
+GUILD_INSTALL, USER_INSTALL = 0, 1
+EVERYWHERE = [0, 1, 2]  # guild, the bot's own DM, other DMs and groups
+STRING = 3
+COMPLETED = ("instrument", "instruments", "span")
+SPANS = ("1h", "24h", "7d", "30d", "3mo", "1y", "ytd", "max")
+SHAPE: Mapping[str, Any] = {"required": False, "autocomplete": False, "choices": [], "options": []}
+"""What Discord leaves out where it is so, in what it returns."""
+
+
+def commands_of(menu: Menu) -> list[dict[str, Any]]:
+    """All slash commands of a hub, in Discord's JSON."""
+    entries = [entry for entry in menu.commands if NAME.fullmatch(entry.name) and entry.name != ANY]
+    line = Argument(name="line", about="whatever one can write to the hub: gold > 2400", required=True)
+    everything = _command(ANY, "Any line, as in a private chat", (line,))
+    commands = [_command(entry.name, entry.summary, entry.arguments) for entry in entries]
+    return [*commands[: limits.COMMANDS - 1], everything]
+
+
+def _command(name: str, about: str, arguments: Sequence[Argument]) -> dict[str, Any]:
+    command = {
+        "type": 1,
+        "name": name,
+        "description": limits.cut(safe(about), limits.COMMAND_ABOUT) or name,
+        "options": [_option(argument) for argument in _ordered(arguments)],
+        "integration_types": [GUILD_INSTALL, USER_INSTALL],
+        "contexts": EVERYWHERE,
+    }
+    if _size(command) > limits.COMMAND_TOTAL:  # choices are a help; the text can be typed as well
+        command["options"] = [_option(argument, choices=False) for argument in _ordered(arguments)]
+    return command
+
+
+def _ordered(arguments: Sequence[Argument]) -> list[Argument]:
+    """Discord wants required options first."""
+    usable = [argument for argument in arguments if NAME.fullmatch(argument.name)]
+    return sorted(usable, key=lambda argument: not argument.required)[: limits.OPTIONS]
+
+
+def _option(argument: Argument, *, choices: bool = True) -> dict[str, Any]:
+    about = f"{argument.about} ({argument.example})" if argument.example else argument.about
+    option: dict[str, Any] = {
+        "type": STRING,
+        "name": argument.name,
+        "description": limits.cut(safe(about), limits.COMMAND_ABOUT) or argument.name,
+        "required": argument.required,
+    }
+    if argument.kind == "choice" and choices and argument.choices:
+        fitting = [choice for choice in argument.choices if limits.length(choice) <= limits.CHOICE]
+        option["choices"] = [{"name": choice, "value": choice} for choice in fitting[: limits.CHOICES]]
+    elif argument.kind in COMPLETED:
+        option["autocomplete"] = True
+    return option
+
+
+def _size(command: dict[str, Any]) -> int:
+    options = command["options"]
+    choices = [choice for option in options for choice in option.get("choices", ())]
+    texts = [command["name"], command["description"]]
+    texts += [text for option in options for text in (option["name"], option["description"])]
+    texts += [text for choice in choices for text in (choice["name"], choice["value"])]
+    return sum(limits.length(text) for text in texts)
+
+
+def same(wanted: Sequence[Mapping[str, Any]], found: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether Discord has just these commands. What it adds of its own (ids, versions, defaults) is left aside."""
+    return _by_name(wanted) == _by_name(found)
+
+
+def _by_name(commands: Sequence[Mapping[str, Any]]) -> dict[Any, Any]:
+    return {command.get("name"): _plain(command) for command in commands}
+
+
+def _plain(command: Mapping[str, Any]) -> dict[str, Any]:
+    options = command.get("options") or []
+    return {
+        "type": command.get("type", 1),
+        "description": command.get("description"),
+        "contexts": sorted(command.get("contexts") or []),
+        "integration_types": sorted(command.get("integration_types") or []),
+        "options": [
+            {key: option.get(key) or SHAPE.get(key) for key in ("type", "name", "description", *SHAPE)}
+            | {"choices": [(choice["name"], choice["value"]) for choice in option.get("choices") or []]}
+            for option in options
+        ],
+    }
+
+
+# ------------------------------------------------------------------------------------------- back again
+
+
+def line_from(menu: Menu, name: str, options: Mapping[str, str]) -> str:
+    """The line that a slash command stands for. BadRequest where a required option is missing."""
+    if name == ANY:
+        return options.get("line", "")
+    entry = entry_of(menu, name)
+    if entry is None:  # the hub has forgotten it since; it says so itself
+        return " ".join([name, *(" ".join(value.split()) for value in options.values())])
+    return line_of(name, entry.arguments, options)
+
+
+def entry_of(menu: Menu, name: str) -> MenuEntry | None:
+    return next((entry for entry in menu.commands if entry.name == name), None)
+
+
+def choices_for(menu: Menu, command: str, option: str, typed: str) -> list[tuple[str, str]]:
+    """What somebody may be typing into an option: what is shown, and what it stands for."""
+    entry = entry_of(menu, command)
+    argument = next((one for one in entry.arguments if one.name == option), None) if entry else None
+    if argument is None:
+        return []
+    if argument.kind == "span":
+        return [(span, span) for span in complete(typed, SPANS, limits.CHOICES)]
+    if argument.kind == "instruments":
+        before, _, last = typed.rpartition(" ")
+        found = instruments_for(menu.instruments, last)
+        lead = f"{before} " if before else ""
+        pairs = [(lead + shown, lead + value) for shown, value in found]
+        return [(shown, value) for shown, value in pairs if limits.length(value) <= limits.CHOICE][: limits.CHOICES]
+    return instruments_for(menu.instruments, typed) if argument.kind == "instrument" else []
+
+
+def instruments_for(instruments: Sequence[Instrument], typed: str) -> list[tuple[str, str]]:
+    """By id, name or alias; each instrument once, the ones that begin so first."""
+    words: dict[str, Instrument] = {}
+    for instrument in instruments:
+        for word in (instrument.id, instrument.name, *instrument.aliases):
+            words.setdefault(word, instrument)
+    found = {words[word].id: words[word] for word in complete(typed, list(words), len(words) or 1)}
+    return [(limits.cut(f"{one.name} ({one.id})", limits.CHOICE), one.id) for one in found.values()][: limits.CHOICES]
