@@ -343,3 +343,177 @@ async def test_requests_that_make_no_sense_are_answered_with_a_sentence(bus: Bus
         assert await refused(engine, owner, line="gold >> 2400")
         assert "no alert" in await refused(engine, owner, "snooze", alert_id=77, until=START)
         assert "until when" in await refused(engine, owner, "snooze", alert_id=77)
+
+
+# ------------------------------------------------------------------------------------- actions on an alert
+
+
+async def history(ledger: Ledger, alert_id: int) -> list[str]:
+    """The alert's life, the newest line last."""
+    c = t.alert_events.c
+    query = sa.select(c.text).where(c.alert_id == alert_id).order_by(c.id)
+    return list(await ledger.read(lambda x: x.scalars(query).all()))
+
+
+async def test_an_alert_that_is_done_can_be_armed_again_also_through_a_death(
+    bus: Bus, ledger: Ledger, owner: int
+) -> None:
+    """Against the price of now; it rings once more and is done again, and every ring has a number of its own."""
+    stream = Stream(bus)
+    async with running(bus, ledger) as engine:
+        armed = await ask(engine, owner, line="gold > 2400")
+        await through(engine, await stream.tell(2390, 2405, 2395))
+        again = await ask(engine, owner, "again", alert_id=armed.alert.id)
+        assert (again.alert.state, again.price, again.alert.armed_price) == (State.ARMED, 2395, 2395)
+        assert (await ask(engine, owner, "again", alert_id=armed.alert.id)).existed
+    async with running(bus, ledger) as engine:
+        await through(engine, await stream.tell(2399, 2401, 2390, 2402))
+        found = await ledger.read(lambda c: alerts.find(c, armed.alert.id))
+        assert found is not None
+        assert (found.state, found.generation) == (State.DONE, 2)
+        await ask(engine, owner, "delete", alert_id=armed.alert.id)
+        assert "brings it back" in await refused(engine, owner, "again", alert_id=armed.alert.id)
+        assert (await ask(engine, owner, "restore", alert_id=armed.alert.id)).alert.state is State.DONE
+    assert await rung(ledger) == [(armed.alert.id, 1, 2405), (armed.alert.id, 2, 2401)]
+    assert "armed again by anna" in await history(ledger, armed.alert.id)
+
+
+async def test_an_alert_behind_its_band_can_be_armed_again_at_once(bus: Bus, ledger: Ledger, owner: int) -> None:
+    """It is told that the condition holds, and rings at the next cross although the price never left its band."""
+    stream = Stream(bus)
+    async with running(bus, ledger) as engine:
+        armed = await ask(engine, owner, line="gold > 2400 every time band 50")
+        await through(engine, await stream.tell(2390, 2405, 2399, 2404))
+        assert await rung(ledger) == [(armed.alert.id, 1, 2405)]
+        await through(engine, await stream.tell(2399))
+        again = await ask(engine, owner, "again", alert_id=armed.alert.id)
+        assert (again.alert.state, again.already_true) == (State.ARMED, False)
+        await through(engine, await stream.tell(2401))
+    assert await rung(ledger) == [(armed.alert.id, 1, 2405), (armed.alert.id, 2, 2401)]
+
+
+async def test_a_level_that_is_moved_is_held_against_the_price_of_now(bus: Bus, ledger: Ledger, owner: int) -> None:
+    """The old level rings no more, the new one does, after a death too; the history says who moved it."""
+    stream = Stream(bus)
+    async with running(bus, ledger) as engine:
+        armed = await ask(engine, owner, line='gold > 2400 every time note "a"')
+        await through(engine, await stream.tell(2390))
+        moved = await ask(
+            engine, owner, "edit", alert_id=armed.alert.id, line='gold > 2424 every time note "a"', was=armed.alert.text
+        )
+        assert (moved.alert.text, moved.price) == ('XAU-USD > 2424 every time note "a"', 2390)
+        stale = await refused(engine, owner, "edit", alert_id=armed.alert.id, line="gold > 2500", was=armed.alert.text)
+        assert "changed meanwhile" in stale
+        await through(engine, await stream.tell(2410))
+    async with running(bus, ledger) as engine:
+        await through(engine, await stream.tell(2420, 2424))
+        assert (await ask(engine, owner, "edit", alert_id=armed.alert.id, line=moved.alert.text)).existed
+        held = await ask(engine, owner, "edit", alert_id=armed.alert.id, line="gold > 2300 every time")
+        assert (held.already_true, held.alert.state) == (True, State.FIRED)
+    assert await rung(ledger) == [(armed.alert.id, 1, 2424)]
+    told = await history(ledger, armed.alert.id)
+    assert told[1] == "moved from 2400 to 2424 by anna"
+    assert told[2].startswith("changed from XAU-USD > 2424 every time note")
+
+
+async def test_an_edit_can_change_every_word_and_arms_what_was_done(bus: Bus, ledger: Ledger, owner: int) -> None:
+    """Another condition, another instrument; never into another alert's words."""
+    stream = Stream(bus)
+    async with running(bus, ledger) as engine:
+        other = await ask(engine, owner, line="gold < 2300")
+        armed = await ask(engine, owner, line="gold > 2400")
+        await through(engine, await stream.tell(2390, 2405))
+        assert "already: 1" in await refused(engine, owner, "edit", alert_id=armed.alert.id, line="gold < 2300")
+        await ask(engine, owner, "edit", alert_id=other.alert.id, line="silver < 30")
+        edited = await ask(engine, owner, "edit", alert_id=armed.alert.id, line="gold < 2350 every time")
+        assert (edited.alert.state, edited.alert.generation) == (State.ARMED, 1)
+        await through(engine, await stream.tell(2299))
+    assert await rung(ledger) == [(armed.alert.id, 1, 2405), (armed.alert.id, 2, 2299)]
+    assert (await ledger.read(lambda c: alerts.find(c, other.alert.id))).instrument == "XAG-USD"  # type: ignore[union-attr]
+
+
+async def test_a_muted_instrument_is_silent_until_it_is_let_speak(bus: Bus, ledger: Ledger, owner: int) -> None:
+    """All alerts on it and no other; for ever through a death, or until a time of the stream."""
+    stream = Stream(bus)
+    async with running(bus, ledger) as engine:
+        await through(engine, await stream.tell(2390))
+        one = (await ask(engine, owner, line="gold > 2400 every time")).alert.id
+        two = (await ask(engine, owner, line="gold < 2380 every time")).alert.id
+        await ask(engine, owner, line="silver > 30")
+        assert await muted(engine, owner, "mute") == {one: "muted", two: "muted"}
+        await through(engine, await stream.tell(2410, 2370, 2390))
+    async with running(bus, ledger) as engine:
+        await through(engine, await stream.tell(2410, 2370, 2390))
+        assert await rung(ledger) == []
+        assert await muted(engine, owner, "unmute") == {one: "armed", two: "armed"}
+        await through(engine, await stream.tell(2390, 2401))
+        assert await rung(ledger) == [(one, 1, 2401)]
+        stream.number = 10
+        until = START + 10_500 * SECOND_US
+        assert await muted(engine, owner, "mute", until=until) == {one: "muted", two: "muted"}
+        stream.number = 9
+        await through(engine, await stream.tell(2350, 2410))
+        await through(engine, await stream.tell(2390, 2379))
+    assert await rung(ledger) == [(one, 1, 2401), (two, 1, 2379)]
+    assert "muted by anna" in await history(ledger, one)
+
+
+async def muted(engine: Engine, owner: int, action: Any, **more: Any) -> dict[int, str]:
+    change = AlertChange(action=action, owner_id=owner, user_id=1, user_name="anna", instrument=GOLD, **more)
+    answer = msgspec.json.decode(await engine.answer(msgspec.json.encode(change)), type=AlertAnswer)
+    assert answer.alerts is not None, answer.error
+    return {alert.id: alert.state.value for alert in answer.alerts}
+
+
+async def test_a_snooze_goes_on_beneath_a_mute(bus: Bus, ledger: Ledger, owner: int) -> None:
+    """What is snoozed longer is left alone; what a mute ends before is snoozed again, by the clock or by hand."""
+    stream = Stream(bus)
+    async with running(bus, ledger) as engine:
+        await through(engine, await stream.tell(2390))
+        armed = await ask(engine, owner, line="gold > 2400 every time")
+        await ask(engine, owner, "snooze", alert_id=armed.alert.id, until=START + 4500 * SECOND_US)
+        assert await muted(engine, owner, "mute", until=START + 2500 * SECOND_US) == {}
+        assert await muted(engine, owner, "mute") == {armed.alert.id: "muted"}
+        assert await muted(engine, owner, "unmute") == {armed.alert.id: "snoozed"}
+        await muted(engine, owner, "mute")
+        await ask(engine, owner, "snooze", alert_id=armed.alert.id, until=START + 3500 * SECOND_US)
+    async with running(bus, ledger) as engine:
+        assert await muted(engine, owner, "unmute") == {armed.alert.id: "snoozed"}
+        await through(engine, await stream.tell(2390, 2410))
+        stream.number = 3
+        await through(engine, await stream.tell(2390, 2411))
+    assert await rung(ledger) == [(armed.alert.id, 1, 2411)]
+
+
+async def test_what_rang_once_can_be_snoozed_and_watches_again_after_it(bus: Bus, ledger: Ledger, owner: int) -> None:
+    """As an alarm clock does; a level that is moved meanwhile is the one that it watches then."""
+    stream = Stream(bus)
+    async with running(bus, ledger) as engine:
+        armed = await ask(engine, owner, line="gold > 2400")
+        await through(engine, await stream.tell(2390, 2405))
+        await ask(engine, owner, "snooze", alert_id=armed.alert.id, until=START + 2500 * SECOND_US)
+        moved = await ask(engine, owner, "edit", alert_id=armed.alert.id, line="gold > 2450")
+        assert moved.alert.state is State.SNOOZED
+    async with running(bus, ledger) as engine:
+        await through(engine, await stream.tell(2390, 2460))
+        stream.number = 3
+        await through(engine, await stream.tell(2440, 2449, 2450))
+    assert await rung(ledger) == [(armed.alert.id, 1, 2405), (armed.alert.id, 2, 2450)]
+
+
+async def test_an_alert_goes_where_it_says_and_elsewhere_rather_than_nowhere(
+    bus: Bus, ledger: Ledger, owner: int
+) -> None:
+    """`via` is held against the destinations that there are; where none of them is on any more, the others get it."""
+    stream, deliverer = Stream(bus), Deliverer()
+    add = people.add_destination
+    place = await ledger.write(lambda c: add(c, owner, "webhook", "http://a.example/", "a", 1))
+    async with running(bus, ledger, deliverer=deliverer) as engine:
+        assert "via slack" in await refused(engine, owner, line="gold > 2400 via slack")
+        await ask(engine, owner, line="gold > 2400 every time band 0 via webhook urgent")
+        await through(engine, await stream.tell(2390, 2405))
+        told = [(due.destination.platform, due.notification.urgent) for due in deliverer.dues]
+        assert told == [("webhook", True)]
+        await ledger.write(lambda c: people.switch(c, place.id, "off"))
+        await through(engine, await stream.tell(2390, 2406))
+    assert [due.destination.platform for due in deliverer.dues] == ["webhook", "console"]

@@ -72,7 +72,8 @@ class Engine:
             catalogue, band_percent=band_percent, late_after_us=round(late_after_s * SECOND_US), now_us=now_us
         )
         self.lock = asyncio.Lock()  # one transaction of the engine at a time
-        self._changes = Changes(self, per_person)
+        self.per_person = per_person
+        self._changes = Changes(self)
         self._catalogue = catalogue
         self._deliverer = deliverer
         self._passed = asyncio.Condition()
@@ -219,7 +220,7 @@ class Engine:
             "committed": self._settled(),
             "clock": self.position.clock,
             "lag_frames": max(self.tail.sequence - self.position.sequence, 0),
-            "alerts": {"live": len(board.standing) - len(board.snoozed), "snoozed": len(board.snoozed)},
+            "alerts": {"live": len(board.standing) - len(board.silences), "silent": len(board.silences)},
             "series": len(board.books),
             "ticks": board.ticks,
             "triggers": self.triggers,

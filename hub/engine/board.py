@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 import msgspec
 import structlog
 
+from hub.engine.silences import FOREVER, Silences
 from hub.evidence import evidence, headline
 from hub.frame import Frame, Position
 from hub.ledger.alerts import AlertRow, Rang, SeriesValue, StateChange
@@ -73,13 +74,12 @@ class Board:
         self.books: dict[str, Book] = {}
         self.standing: dict[int, Standing] = {}
         self.waiting: dict[int, list[Arming]] = {}  # by the sequence after which they hear
-        self.snoozed: dict[int, tuple[int, Level]] = {}  # alert id → when it wakes, and as what
+        self.silences = Silences()
         self.ticks = 0
         self._band_percent = band_percent
         self._late_after_us = late_after_us
         self._now_us = now_us
         self._natures: dict[str, str] = {}
-        self._wakes_at: int | None = None
 
     def load(self, rows: Iterable[AlertRow], values: Mapping[str, SeriesValue], position: Position) -> None:
         """As committed at that position. An alert whose text cannot be read is told, and stops no other."""
@@ -97,7 +97,9 @@ class Board:
             level = self.level_of(spec, row.id, row.up_armed, row.down_armed, row.generation)
             self.standing[row.id] = Standing(row.owner_id, row.instrument, row.series, row.text, row.note)
             if row.state == State.SNOOZED:
-                self.snooze(level, row.snoozed_until or 0)
+                self.silences.put(level, row.snoozed_until or 0)
+            elif row.state == State.MUTED:
+                self.silences.put(level, row.muted_until or FOREVER, row.snoozed_until or 0)
             elif row.armed_stream == position.stream and row.armed_sequence > position.sequence:
                 self.waiting.setdefault(row.armed_sequence, []).append(Arming(level, row.resume_state != WOKEN))
             else:
@@ -109,7 +111,7 @@ class Board:
 
     def take(self, frame: Frame, sequence: int) -> None:
         """One frame of the stream: its clock first, then its ticks."""
-        if self._wakes_at is not None and frame.clock >= self._wakes_at:
+        if frame.clock >= self.silences.next_end:
             self._wake_due(frame.clock)
         self.evaluate(frame, sequence)
 
@@ -151,7 +153,7 @@ class Board:
                 self.standing.pop(level.id, None)
 
     def state_of(self, level: Level, fired_at: int | None, alert_id: int | None = None) -> StateChange:
-        if level.once and level.generation:
+        if level.once and level.generation > level.armed_generation:
             state = State.DONE
         elif level.up_armed or level.down_armed or not level.known:
             state = State.ARMED
@@ -205,8 +207,13 @@ class Board:
 
     def _worded(self, rang: Rang, standing: Standing) -> Rang:
         instrument = self.catalogue.get(rang.instrument) or Instrument(id=rang.instrument, name=rang.instrument)
+        spec = parse(standing.text, self.catalogue.find)
         return msgspec.structs.replace(
-            rang, title=headline(rang, instrument), text=evidence(rang, instrument, standing.text)
+            rang,
+            title=headline(rang, instrument),
+            text=evidence(rang, instrument, standing.text),
+            urgent=spec.urgent,
+            via=spec.via,
         )
 
     def values(self) -> list[SeriesValue]:
@@ -235,6 +242,7 @@ class Board:
             up_armed=up,
             down_armed=down,
             generation=generation,
+            armed_generation=generation,
         )
 
     def rang_now(self, alert_id: int, level: Level, book: Book, standing: Standing, sequence: int, now: int) -> Rang:
@@ -314,22 +322,24 @@ class Board:
         else:
             self.waiting.setdefault(after, []).append(Arming(level, False))
 
-    def snooze(self, level: Level, until: int) -> None:
-        level.up_armed = level.down_armed = None
-        self.snoozed[level.id] = (until, level)
-        self._wakes_at = until if self._wakes_at is None else min(self._wakes_at, until)
+    def stand_silent(self, alert: Alert, series: str) -> None:
+        """An alert that is to be put among the silences."""
+        self.standing[alert.id] = Standing(alert.owner_id, alert.instrument, series, alert.text, alert.note)
 
     def unsnooze(self, alert_id: int) -> None:
-        self.snoozed.pop(alert_id, None)  # `_wakes_at` may be early now; the next wake sets it right
+        self.silences.drop(alert_id)
 
     def _wake_due(self, clock: int) -> None:
-        """Snoozes that the stream's clock has passed: the next value sets the side and fires nothing."""
-        for alert_id, level in [(key, level) for key, (until, level) in self.snoozed.items() if until <= clock]:
-            self.unsnooze(alert_id)
-            standing = self.standing[alert_id]
-            self.book(standing.series, standing.instrument).add([level])
-            self.batch.changed[alert_id] = self.state_of(level, None)
-        self._wakes_at = min((until for until, _ in self.snoozed.values()), default=None)
+        """Silences that the stream's clock has passed: the next value sets the side and fires nothing."""
+        for level, snoozed_until in self.silences.ended(clock):
+            change = self.state_of(level, None)
+            if snoozed_until:
+                self.silences.put(level, snoozed_until)
+                change = msgspec.structs.replace(change, state=State.SNOOZED.value)
+            else:
+                standing = self.standing[level.id]
+                self.book(standing.series, standing.instrument).add([level])
+            self.batch.changed[level.id] = change
 
 
 def price_key(instrument: str) -> str:

@@ -18,6 +18,8 @@ from hub.model import Alert, Destination, Instrument, Nature, Notification, Stat
 
 ENGINE = "engine"
 LIVE = (State.ARMED.value, State.FIRED.value, State.DWELLING.value)
+HELD = (*LIVE, State.SNOOZED.value, State.MUTED.value)
+"""Alerts that can ring, or will be able to again by themselves."""
 
 
 class AlertRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +39,7 @@ class AlertRow(msgspec.Struct, frozen=True, kw_only=True):
     armed_sequence: int
     resume_state: str
     snoozed_until: int | None
+    muted_until: int | None
 
 
 class SeriesValue(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +74,8 @@ class Rang(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     text: str
     note: str
+    urgent: bool = False
+    via: tuple[str, ...] = ()
 
 
 class StateChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,7 +91,7 @@ class StateChange(msgspec.Struct, frozen=True, kw_only=True):
 def load(connection: sa.Connection) -> list[AlertRow]:
     """Every alert that the engine holds or may have to wake."""
     columns = [t.alerts.c[name] for name in AlertRow.__struct_fields__]
-    rows = connection.execute(sa.select(*columns).where(t.alerts.c.state.in_([*LIVE, State.SNOOZED.value])))
+    rows = connection.execute(sa.select(*columns).where(t.alerts.c.state.in_(HELD)))
     return [AlertRow(**row._mapping) for row in rows]
 
 
@@ -188,7 +193,7 @@ def save_rang(
     dues: list[Due] = []
     for each in rang:
         trigger_id = int(connection.execute(_INSERT_TRIGGER, _trigger_row(each, stream, now)).scalar_one())
-        for place in places.get(each.owner_id, ()):
+        for place in _chosen(places.get(each.owner_id, ()), each.via):
             at_once = place.id not in behind
             row = {
                 "key": f"alert:{each.alert_id}:{each.generation}:{place.id}",
@@ -211,6 +216,11 @@ def save_rang(
     return dues
 
 
+def _chosen(places: Sequence[Destination], via: Sequence[str]) -> Sequence[Destination]:
+    """Those that the alert names, or all where none of them is on: it is rather told elsewhere than not at all."""
+    return [place for place in places if place.platform in via] or places
+
+
 def _behind_others(
     connection: sa.Connection, places: Mapping[int, Sequence[Destination]], worker: str, now: int
 ) -> frozenset[int]:
@@ -222,7 +232,7 @@ def _behind_others(
 
 def _trigger_row(each: Rang, stream: str, now: int) -> dict[str, Any]:
     row = msgspec.structs.asdict(each)
-    for name in ("owner_id", "instrument", "title", "text", "note"):
+    for name in ("owner_id", "instrument", "title", "text", "note", "urgent", "via"):
         del row[name]
     return {**row, "stream": stream, "created_at": now}
 
@@ -256,6 +266,7 @@ def _notification(notification_id: int, each: Rang, trigger_id: int, now: int, d
         title=each.title,
         text=each.text,
         note=each.note,
+        urgent=each.urgent,
         nature=Nature(each.nature),
         created_at=now,
         ticked_at=each.ticked_at,
@@ -278,13 +289,20 @@ def find(connection: sa.Connection, alert_id: int) -> Alert | None:
     return None if row is None else alert_of(row)
 
 
+def finished_before(connection: sa.Connection, alert_id: int) -> State | None:
+    """What a deleted alert was, where that was done or expired."""
+    query = sa.select(t.alerts.c.resume_state).where(t.alerts.c.id == alert_id)
+    was = connection.execute(query).scalar()
+    return State(was) if was in (State.DONE.value, State.EXPIRED.value) else None
+
+
 def same(connection: sa.Connection, owner_id: int, text: str) -> Alert | None:
     """The owner's unfinished alert of the very same words."""
     row = connection.execute(
         sa.select(t.alerts).where(
             t.alerts.c.owner_id == owner_id,
             t.alerts.c.text == text,
-            t.alerts.c.state.in_([*LIVE, State.SNOOZED.value]),
+            t.alerts.c.state.in_(HELD),
         )
     ).first()
     return None if row is None else alert_of(row)
@@ -296,10 +314,22 @@ def alert_of(row: Any) -> Alert:
 
 
 def count_live(connection: sa.Connection, owner_id: int) -> int:
-    query = sa.select(sa.func.count()).where(
-        t.alerts.c.owner_id == owner_id, t.alerts.c.state.in_([*LIVE, State.SNOOZED.value])
-    )
+    query = sa.select(sa.func.count()).where(t.alerts.c.owner_id == owner_id, t.alerts.c.state.in_(HELD))
     return int(connection.execute(query).scalar_one())
+
+
+def of_instrument(connection: sa.Connection, owner_id: int, instrument: str, states: Iterable[State]) -> list[Alert]:
+    """The owner's alerts on it in those states, the oldest first."""
+    rows = connection.execute(
+        sa.select(t.alerts)
+        .where(
+            t.alerts.c.owner_id == owner_id,
+            t.alerts.c.instrument == instrument,
+            t.alerts.c.state.in_([state.value for state in states]),
+        )
+        .order_by(t.alerts.c.id)
+    )
+    return [alert_of(row) for row in rows]
 
 
 def insert(connection: sa.Connection, values: Mapping[str, Any]) -> int:

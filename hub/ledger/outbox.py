@@ -115,6 +115,7 @@ def load(connection: sa.Connection, ids: Sequence[int], describe: Describe) -> l
             *_prefixed(triggers, "trigger"),
             alerts.c.instrument.label("alert_instrument"),
             alerts.c.note.label("alert_note"),
+            alerts.c.urgent.label("alert_urgent"),
         )
         .join(destinations, destinations.c.id == notifications.c.destination_id)
         .outerjoin(triggers, triggers.c.id == notifications.c.trigger_id)
@@ -313,6 +314,7 @@ def _due(row: sa.RowMapping, describe: Describe) -> Due:
             title=row["title"],
             text=row["text"],
             note=row["alert_note"] or "",
+            urgent=bool(row["alert_urgent"]),
             nature=trigger.nature if trigger else Nature.LIVE,
             created_at=row["created_at"],
             ticked_at=row["trigger__ticked_at"] or row["created_at"],

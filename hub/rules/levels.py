@@ -35,7 +35,8 @@ class Level(msgspec.Struct, gc=False):
     once: bool
     up_armed: bool | None = None
     down_armed: bool | None = None
-    generation: int = 0
+    generation: int = 0  # how often it has fired
+    armed_generation: int = 0  # and how often before it was armed last: what is for once fires once after that
 
     @property
     def known(self) -> bool:
