@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.history.cover import FINEST, TICKS, Cover, Part, Piece, assemble, cover, one_by_one, time_of
+from hub.history.cover import TICKS, Cover, Part, Piece, assemble, cover, one_by_one, time_of
 from hub.history.ladder import RUNGS, ladder_of, length_us
 from hub.history.statistics import (
     LEAST_RETURNS,
