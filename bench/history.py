@@ -1,9 +1,11 @@
 """history: a store grown to 10,000,000 ticks (TOCSIN_BENCH_TICKS for another count), beside a bare writer that is grown
-alike in the same run: `executemany` for SQLite, COPY for PostgreSQL. Insert rate, bytes a tick and the time of window
+alike in the same run: `executemany` for SQLite, COPY for PostgreSQL (and for TimescaleDB where TOCSIN_TEST_TIMESCALE
+names a server that has it). Insert rate, bytes a tick and the time of window
 queries, at a tenth and at the end. It runs for minutes, and only when it is named: `make bench ARGS=history`."""
 
 import os
 import random
+import secrets
 import sqlite3
 import statistics
 import tempfile
@@ -12,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import msgspec
 from rich.console import Console
@@ -30,6 +33,7 @@ FRAME = 2_000
 FRAMES_A_COMMIT = 5
 STEP_US = DAYS * 86_400 * SECOND_US // TICKS
 START_US = 1_700_000_000 * SECOND_US
+TIMESCALE = os.environ.get("TOCSIN_TEST_TIMESCALE", "")
 MEASURED = 500_000
 """Ticks behind each mark over which the rates are taken, in turns of the two writers."""
 SPANS_H = (1, 24, 7 * 24, 30 * 24)
@@ -187,40 +191,64 @@ async def sqlite_stores(folder: Path) -> AsyncIterator[tuple[History, Bare, Call
 
 
 @asynccontextmanager
-async def postgres_stores(folder: Path) -> AsyncIterator[tuple[History, Bare, Callable[[], int]]]:
-    import asyncpg
-    import psycopg
-    from hub.history.postgres import open_postgres
-
+async def postgres_stores(_: Path) -> AsyncIterator[tuple[History, Bare, Callable[[], int]]]:
     server = PostgresServer()
     try:
         server.start()
-        bare_url, url = server.database(), server.database()
-        async with open_postgres(HistorySection(url=bare_url)):
-            pass
-        connection = await asyncpg.connect(bare_url)
-        statement = (
-            "SELECT column_name FROM information_schema.columns WHERE table_name = 'ticks' ORDER BY ordinal_position"
-        )
-        columns = [row[0] for row in await connection.fetch(statement)]
-
-        def size() -> int:
-            with psycopg.connect(url) as looking:
-                row = looking.execute("SELECT pg_database_size(current_database())").fetchone()
-            assert row is not None
-            return int(row[0])
-
-        async with open_postgres(HistorySection(url=url)) as history:
-            yield history, BarePostgres(connection, columns), size
-        await connection.close()
+        async with _on_a_server(server.database(), server.database()) as opened:
+            yield opened
     finally:
         server.remove()
+
+
+@asynccontextmanager
+async def timescale_stores(_: Path) -> AsyncIterator[tuple[History, Bare, Callable[[], int]]]:
+    import psycopg
+
+    names = [f"bench_{secrets.token_hex(6)}" for _ in range(2)]
+    with psycopg.connect(TIMESCALE, autocommit=True) as connection:
+        for name in names:
+            connection.execute(f"CREATE DATABASE {name}".encode())
+        try:
+            bare_url, url = (urlsplit(TIMESCALE)._replace(path=f"/{name}").geturl() for name in names)
+            async with _on_a_server(bare_url, url) as opened:
+                yield opened
+        finally:
+            for name in names:
+                connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+@asynccontextmanager
+async def _on_a_server(bare_url: str, url: str) -> AsyncIterator[tuple[History, Bare, Callable[[], int]]]:
+    import asyncpg
+    import psycopg
+
+    from hub.history.postgres import open_postgres
+
+    async with open_postgres(HistorySection(url=bare_url)):
+        pass
+    connection = await asyncpg.connect(bare_url)
+    statement = (
+        "SELECT column_name FROM information_schema.columns WHERE table_name = 'ticks' ORDER BY ordinal_position"
+    )
+    columns = [row[0] for row in await connection.fetch(statement)]
+
+    def size() -> int:
+        with psycopg.connect(url) as looking:
+            row = looking.execute("SELECT pg_database_size(current_database())").fetchone()
+        assert row is not None
+        return int(row[0])
+
+    async with open_postgres(HistorySection(url=url)) as history:
+        yield history, BarePostgres(connection, columns), size
+    await connection.close()
 
 
 Stores = Callable[[Path], AbstractAsyncContextManager[tuple[History, Bare, Callable[[], int]]]]
 STORES: dict[str, tuple[Stores, str]] = {
     "SQLite": (sqlite_stores, "executemany"),
     "PostgreSQL": (postgres_stores, "COPY"),
+    **({"TimescaleDB": (timescale_stores, "COPY")} if TIMESCALE else {}),
 }
 
 
