@@ -63,7 +63,7 @@ def several(one: str, many: str, count: int) -> str:
 
 
 def spoken() -> Speech:
-    return _speech.get()
+    return _speech.get(NATIVE)
 
 
 @contextmanager
@@ -137,4 +137,5 @@ def _as_english(count: int) -> int:
 
 
 EMPTY = Catalogue({}, _as_english)
-_speech: ContextVar[Speech] = ContextVar("speech", default=Speech(ENGLISH, EMPTY))
+NATIVE = Speech(ENGLISH, EMPTY)
+_speech: ContextVar[Speech] = ContextVar("speech")

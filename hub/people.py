@@ -6,7 +6,6 @@ something along, and nobody becomes less by it: the one with the lesser role joi
 engine hands alerts over), the ledger, and counters from `app`.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 

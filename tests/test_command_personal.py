@@ -374,6 +374,8 @@ async def test_a_person_says_how_things_are_shown(here: Room) -> None:
         ("settings currency inr", "currency", "INR"),
         ("settings weight g", "weight", "gram"),
         ("settings theme Dark, red-up", "theme", "dark red-up"),
+        ("settings quiet 22-7", "quiet", "22:00-07:00"),
+        ("settings language English", "language", "en"),
     ):
         assert (await here.say(line)).facts[field] == value
     assert "13:30:00 now" in await told(here, "settings")
@@ -385,18 +387,37 @@ async def test_a_person_says_how_things_are_shown(here: Room) -> None:
     assert (await here.say("settings", ANNA)).facts["time_zone"] == "UTC"
 
 
+UNSET = {"time_zone": "UTC", "currency": "", "weight": "", "theme": "", "language": "", "quiet": ""}
+
+
+async def test_settings_are_a_panel_that_is_edited_in_place(here: Room) -> None:
+    """Every button's line works, shows the same panel anew, and leads back; all of them fit a platform's button."""
+    panel = await here.say("settings")
+    assert panel.replace and panel.private
+    for button in panel.buttons:
+        opened = await here.say(button.line)
+        assert opened.ok and opened.replace, button.line
+        assert opened.buttons[-1].line == "settings"
+        for choice in opened.buttons:
+            assert len(choice.line.encode()) <= 64
+            assert (await here.say(choice.line)).title, choice.line
+    assert [button.line for button in (await here.say("settings")).buttons] == [b.line for b in panel.buttons]
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [
         ("settings colour blue", "is no setting"),
-        ("settings zone", "to what"),
         ("settings zone Asia/Kolkatta", "did you mean Asia/Kolkata?"),
         ("settings zone ../../etc/passwd", "no time zone"),
         ("settings zone none", "no time zone"),
         ("settings currency xyz", "no currency"),
         ("settings weight stone", "no weight"),
         ("settings theme pink", "no theme"),
-        ("settings theme " + "x" * 200, "to what"),
+        ("settings theme " + "x" * 200, "too long"),
+        ("settings language klingon", "no language"),
+        ("settings quiet at night", "no hours"),
+        ("settings quiet 7-7", "none or all"),
     ],
 )
 async def test_a_setting_that_cannot_be_is_explained(line: str, said: str, here: Room) -> None:
@@ -404,7 +425,7 @@ async def test_a_setting_that_cannot_be_is_explained(line: str, said: str, here:
     reply = await here.say(line)
     assert not reply.ok
     assert said in reply.lines[0]
-    assert (await here.say("settings")).facts == {"time_zone": "UTC", "currency": "", "weight": "", "theme": ""}
+    assert (await here.say("settings")).facts == UNSET
 
 
 # -------------------------------------------------------------------------------------- export and forget

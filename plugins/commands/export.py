@@ -19,6 +19,7 @@ from hub.plugin import BadRequest, Context
 
 USAGE = "export"
 SUMMARY = "Everything that this hub knows of you, as a file."
+PRIVATE = True
 EXAMPLES = ("export",)
 
 MOST_BYTES = 4_000_000

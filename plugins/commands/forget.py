@@ -2,22 +2,24 @@
 
 from collections.abc import Mapping
 
+from hub.i18n import later
 from hub.model import Button, Reply, Request, Role
 from hub.plugin import BadRequest, Context
 
 USAGE = "forget [yes CODE]"
 SUMMARY = "Removes everything that this hub keeps of you; asks first."
+PRIVATE = True
 EXAMPLES = ("forget",)
 
 NAMES = {
-    "alerts": "alerts, counting those that are over",
+    "alerts": later("alerts, counting those that are over"),
     "triggers": "times that they rang",
     "alert_events": "lines of their history",
     "notifications": "messages, sent or waiting",
-    "destinations": "places where you are reached, with their addresses",
-    "watchlists": "watch lists",
-    "lots": "lots of your portfolio",
-    "digests": "digests",
+    "destinations": later("places where you are reached, with their addresses"),
+    "watchlists": later("watch lists"),
+    "lots": later("lots of your portfolio"),
+    "digests": later("digests"),
     "identities": "names under which platforms know you",
 }
 

@@ -19,6 +19,7 @@ USAGE = (
     'portfolio [NAME:] [in eur | add 10 g gold 22k for 85000 inr 2024-03-01 note "…" | sell 3 … | remove 3 | chart 90d]'
 )
 SUMMARY = "What you hold: lots with their cost, their value, profit, and a chart of it."
+PRIVATE = True
 EXAMPLES = (
     'portfolio add 10 g gold 22k for 85000 usd 2024-03-01 note "wedding"',
     "portfolio add 0.5 btc at 42000",

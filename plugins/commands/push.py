@@ -13,6 +13,7 @@ from hub.plugin import Added, BadRequest, Context, DestinationView, Tried
 
 USAGE = "push [add URL | test N | off N | on N | remove N]"
 SUMMARY = "Where your alerts go: phones and services by URL, webhooks."
+PRIVATE = True
 EXAMPLES = ("push", "push add ntfy://your-topic", "push off 2", "push test 2", "push on 2", "push remove 2")
 
 HEAD = ("no", "kind", "where", "state", "last")

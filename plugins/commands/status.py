@@ -16,6 +16,7 @@ SUMMARY = "How the hub is: feeds, alerts, deliveries, processes."
 EXAMPLES = ("status",)
 
 HEAD = ("feed", "state", "ticks", "last tick", "refused")
+CONSOLE = "console"
 SERVICES = ("ingest", "recorder", "engine", "delivery")
 
 
@@ -36,6 +37,8 @@ async def run(context: Context, request: Request) -> Reply:
         *(command_line(one) for one in all_of(told, "commands")),
         *child_lines(told.get("children"), now, zone),
     ]
+    if request.who.platform == CONSOLE and (code := await context.people.operator_code()):
+        lines.append(f"No person on any platform operates this hub yet: whoever sends its bot  link {code}  does.")
     silent = [name for name in SERVICES if name not in told]
     if silent:
         lines.append(f"No answer from: {', '.join(silent)}.")
