@@ -1,117 +1,25 @@
 """The Telegram bot as people meet it: what they say, press and type at a server that speaks the Bot API."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import AsyncIterator
 
 import pytest
 import structlog.testing
 
-from bots.pace import Pace
 from bots.telegram import Settings, open_bot
 from bots.telegram.bot import Telegram as TelegramBot
 from hub import load
-from hub.model import Argument, Button, File, Form, Instrument, Line, Menu, MenuEntry, Reply, Role
+from hub.model import Button, File, Reply
 from hub.plugin import GiveUp, TryLater
 from hub.testing import check_bot
-from tests.fakes.telegram import PNG, TOKEN, Fields, Telegram
-
-ANNA, BEN, OPS = 7, 8, -100123
-GOLD = Instrument(id="XAU-USD", name="Gold", aliases=("gold", "xau"))
-SILVER = Instrument(id="XAG-USD", name="Silver", aliases=("silver",))
-ALERT = (
-    Argument(name="instrument", about="what to watch", kind="instrument", required=True, example="gold"),
-    Argument(name="condition", about="which way", kind="choice", choices=("above", "below"), required=True),
-    Argument(name="level", about="at what price", kind="number", required=True, example="2400"),
-    Argument(name="note", about="a word for yourself", lead="note", example="sell half"),
-)
-FORM = Form(title="New alert", command="alert", arguments=ALERT)
-
-
-def entry(name: str, *arguments: Argument, role: Role = Role.MEMBER) -> MenuEntry:
-    return MenuEntry(
-        name=name, usage=name, summary=f"What {name} does.", examples=(name,), arguments=arguments, role=role
-    )
-
-
-MENU = Menu(
-    commands=(entry("price"), entry("alert", *ALERT), entry("alerts"), entry("watch"), entry("help"),
-              entry("role", role=Role.ADMIN), entry("backup", role=Role.OPERATOR)),
-    instruments=(GOLD, SILVER),
-)  # fmt: skip
-PRICE = Reply(
-    title="Prices",
-    table=(("instrument", "price", "day"), ("Gold (XAU-USD)", "2,411.20 USD", "+1.00 %")),
-    facts={"quotes": [{"instrument": "XAU-USD", "price": 2411.2}]},
-)
-
-Answer = Reply | Callable[[Line], Reply] | Exception
-
-
-class Hub:
-    """A hub of fixed words: what it was asked, and what it answers, by whole line or by first word."""
-
-    def __init__(self) -> None:
-        self.asked: list[Line] = []
-        self.menu_now = MENU
-        self.hold = asyncio.Event()
-        self.hold.set()
-        self.answers: dict[str, Answer] = {
-            "price": PRICE,
-            "alert": lambda line: Reply(
-                title="Alert 12 is set", lines=(line.text,), buttons=(Button(label="Why", line="why 12"),)
-            ),
-            "help": Reply(title="Help", lines=("Ask for a price.",)),
-        }
-
-    async def ask(self, line: Line) -> Reply:
-        self.asked.append(line)
-        await self.hold.wait()
-        answer = self.answers.get(line.text) or self.answers.get(line.text.split()[0])
-        if isinstance(answer, Exception):
-            raise answer
-        if answer is None:
-            return Reply(ok=False, lines=(f'there is no command "{line.text}"',))
-        return answer if isinstance(answer, Reply) else answer(line)
-
-    async def menu(self) -> Menu:
-        return self.menu_now
-
-    async def publish(self, subject: str, payload: bytes) -> None:
-        return
-
-    @property
-    def said(self) -> list[str]:
-        return [line.text for line in self.asked]
+from tests.fakes.telegram import PNG, TOKEN, Telegram
+from tests.telegram_room import ANNA, BEN, OPS, Hub, chats, running
 
 
 @pytest.fixture
 async def api() -> AsyncIterator[Telegram]:
-    async with Telegram().serving() as server:
-        server.person(ANNA, "Anna", "de")
-        server.person(BEN, "Ben <b>")
-        server.group(OPS, "Desk", admins=(ANNA,), topics=(5,))
+    async with chats() as server:
         yield server
-
-
-@asynccontextmanager
-async def running(api: Telegram, hub: Hub, **settings: Any) -> AsyncIterator[TelegramBot]:
-    """The bot at work, once Telegram has its menus."""
-    chosen = Settings(**({"token": TOKEN, "server": api.url} | settings))
-    bot = TelegramBot(chosen, Pace((), lambda chat: ()))
-    task = asyncio.create_task(bot.run(hub))
-    try:
-        ready = asyncio.create_task(api.until(lambda: any(name == "getUpdates" for name, _ in api.calls), 20))
-        await asyncio.wait({ready, task}, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            ready.cancel()
-            await task
-        await ready
-        yield bot
-    finally:
-        task.cancel()
-        await asyncio.wait({task})
 
 
 @pytest.fixture
@@ -124,10 +32,6 @@ async def bot(api: Telegram, hub: Hub) -> AsyncIterator[TelegramBot]:
     async with running(api, hub) as opened:
         await api.until(lambda: "all_chat_administrators" in api.menus)
         yield opened
-
-
-def labels(message: Fields) -> list[list[str]]:
-    return [[key["text"] for key in row] for row in message.get("reply_markup", {}).get("inline_keyboard", [])]
 
 
 async def test_it_keeps_the_contract_of_a_bot() -> None:

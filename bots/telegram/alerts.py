@@ -31,14 +31,15 @@ class Alerts:
     def __init__(self, api: Api, *, charts: bool) -> None:
         self._api = api
         self._charts = charts
-        self._begun: OrderedDict[str, list[int]] = OrderedDict()  # message → the parts of it that were sent
+        self._begun: OrderedDict[tuple[str, str], list[int]] = OrderedDict()  # message → its parts that were sent
         self._charted: OrderedDict[str, float] = OrderedDict()
         self._drawing: set[asyncio.Task[None]] = set()
 
     async def send(self, message: Message, hub: Hub | None) -> str:
         """Telegram's number of its first part."""
         chat, thread = read_address(message.address)
-        sent = self._begun.setdefault(message.id, [])
+        key = (message.address, message.id)
+        sent = self._begun.setdefault(key, [])
         for post in render.alerts(message)[len(sent) :]:
             method = SendMessage(
                 chat_id=chat, message_thread_id=thread, text=post.html, reply_markup=keyboard(post.rows)
@@ -48,7 +49,7 @@ class Alerts:
             except Moved as error:
                 raise Gone("that group is a supergroup now", moved_to=address_of(error.chat, None)) from None
             except GiveUp:
-                self._begun.pop(message.id, None)
+                self._begun.pop(key, None)
                 raise
         while len(self._begun) > REMEMBERED:
             self._begun.popitem(last=False)

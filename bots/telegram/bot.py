@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bots.pace import Pace
 from bots.telegram import Settings, limits
 from hub.model import Destination, Message
-from hub.plugin import GiveUp, Hub
+from hub.plugin import GiveUp, Hub, TryLater
 
 if TYPE_CHECKING:
     from bots.telegram.session import Session
@@ -26,11 +26,19 @@ class Telegram:
         self._opening = asyncio.Lock()
 
     async def run(self, hub: Hub) -> None:
+        """What is being sent goes on while this waits to be run again, so only its real end closes the connections."""
         session = await self._open()
         try:
             await session.run(hub)
-        finally:
+        except TryLater:
+            raise
+        except BaseException:
             await session.close()
+            raise
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
 
     async def send(self, message: Message) -> str:
         return await (await self._open()).send(message)

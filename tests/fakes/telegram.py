@@ -11,7 +11,7 @@ import itertools
 import json
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from aiohttp import web
@@ -207,23 +207,22 @@ class Telegram:
     async def do_getUpdates(self, fields: Fields) -> list[Fields]:
         if self.webhook:
             raise Bad(409, "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook first")
-        if self._polling:
-            raise Bad(409, "Conflict: terminated by other getUpdates request; make sure that only one bot is running")
         self._polling += 1
-        try:
-            offset = fields.get("offset", 0)
-            self._updates = [one for one in self._updates if one["update_id"] >= offset]
-            deadline = time.monotonic() + fields.get("timeout", 0)
-            while not self._updates and (left := deadline - time.monotonic()) > 0:
-                self._new.clear()
-                try:
-                    await asyncio.wait_for(self._new.wait(), left)
-                except TimeoutError:
-                    break
+        mine = self._polling
+        self._new.set()  # whoever polled before is told that they are not alone
+        offset = fields.get("offset", 0)
+        self._updates = [one for one in self._updates if one["update_id"] >= offset]
+        deadline = time.monotonic() + fields.get("timeout", 0)
+        while True:
             wanted = fields.get("allowed_updates") or []
-            return [one for one in self._updates if not wanted or any(kind in one for kind in wanted)][:100]
-        finally:
-            self._polling -= 1
+            found = [one for one in self._updates if not wanted or any(kind in one for kind in wanted)]
+            if self._polling != mine:
+                raise Bad(409, "Conflict: terminated by other getUpdates request; make sure that only one bot runs")
+            if found or (left := deadline - time.monotonic()) <= 0:
+                return found[:100]
+            self._new.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._new.wait(), left)
 
     # ------------------------------------------------------------------------------------------ chats
 
