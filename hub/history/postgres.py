@@ -7,7 +7,7 @@ other programs may read them. A server that is away is HistoryTrouble for reads 
 Depends on asyncpg and hub.history's ladder and postgres modules.
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -22,15 +22,14 @@ from hub.history.postgres_rows import (
     READ_NEWEST,
     READ_TICKS,
     SCAN_TICKS,
-    candle,
     firsts,
     read_candles,
-    tick,
 )
 from hub.history.postgres_schema import migrate
 from hub.history.postgres_session import close
 from hub.history.postgres_trouble import shown, told
 from hub.history.postgres_writer import Writer
+from hub.history.rows import candle, nested, on_day, tick
 from hub.model import Candle, Nature, Tick
 
 PRUNE_ROWS = 10_000  # removed in one transaction, so that no append waits longer than for one of these
@@ -140,25 +139,16 @@ class PostgresHistory:
         today = floor(time_us, length_us("1d"))
         sql = f"{read_candles('1d')} AND start <= $2 ORDER BY start DESC LIMIT 2"
         found = [candle(row) for row in await self._read(sql, instrument, today)]
-        this = found[0] if found and found[0].start == today else None
-        before = [one for one in found if one.start < today]
-        return this, before[0] if before else None
+        return on_day(found, today)
 
     async def marks(self) -> dict[str, dict[str, int]]:
-        return _nested(await self._read("SELECT source, lane, number FROM history_marks"))
+        return nested(await self._read("SELECT source, lane, number FROM history_marks"))
 
     async def refusals(self) -> dict[str, dict[str, int]]:
-        return _nested(await self._read("SELECT source, reason, count FROM history_refusals"))
+        return nested(await self._read("SELECT source, reason, count FROM history_refusals"))
 
     async def finished(self) -> dict[str, int]:
         return dict(await self._read("SELECT source, lines FROM history_finished"))
-
-
-def _nested(rows: Iterable[tuple[str, str, int]]) -> dict[str, dict[str, int]]:
-    tree: dict[str, dict[str, int]] = {}
-    for outer, inner, number in rows:
-        tree.setdefault(outer, {})[inner] = number
-    return tree
 
 
 @asynccontextmanager

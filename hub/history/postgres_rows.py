@@ -1,4 +1,4 @@
-"""The statements of history in PostgreSQL, and rows → ticks and candles. Many rows go as one array for each column: a
+"""The statements of history in PostgreSQL. Many rows go as one array for each column: a
 statement a row would be a trip to the server a row. Depends on hub.model and hub.history's
 columns and ladder.
 """
@@ -8,7 +8,6 @@ from typing import Any
 
 from hub.history.columns import Batch
 from hub.history.ladder import RUNGS
-from hub.model import Candle, Kind, Tick, Verdict
 
 TICK_COLUMNS = (
     "instrument", "time", "id", "lag", "kind", "price", "bid", "ask", "volume", "source", "number", "verdict",
@@ -162,32 +161,3 @@ def firsts(sought: Iterable[str]) -> str:
         f"(SELECT min(start) FROM candles_{rung} {_OF} AND start >= ${at} AND start < $2)"
         for at, rung in enumerate(sought, start=3)
     )
-
-
-KINDS = tuple(Kind)
-VERDICTS = tuple(Verdict)
-
-
-def tick(row: Sequence[Any]) -> Tick:
-    time, lag, kind, price, bid, ask, volume, source, number, verdict, instrument, *_ = row
-    return Tick(
-        instrument=instrument,
-        kind=KINDS[kind],
-        price=price,
-        bid=bid,
-        ask=ask,
-        volume=volume,
-        venue_time=None if lag is None else time,
-        received_at=time + (lag or 0),
-        source=source,
-        number=number,
-        verdict=VERDICTS[verdict],
-    )
-
-
-def candle(row: Sequence[Any]) -> Candle:
-    start, first, high, low, close, volume, count, total, squares = row
-    return Candle(
-        start=start, open=first, high=high, low=low, close=close, volume=volume, count=count, sum=total,
-        sum_squares=squares,
-    )  # fmt: skip

@@ -50,7 +50,6 @@ from hub.history.postgres_rows import (
     UPSERT_FINISHED,
     UPSERT_MARKS,
     UPSERT_NEWEST,
-    candle,
     columns,
     put_candles,
     read_stored,
@@ -58,6 +57,7 @@ from hub.history.postgres_rows import (
 )
 from hub.history.postgres_schema import chunks
 from hub.history.postgres_session import Connect, Session
+from hub.history.rows import candle
 from hub.model import Candle, Nature
 
 T = TypeVar("T")

@@ -11,7 +11,7 @@ A quote takes about 64 bytes. Depends on aiosqlite and hub.history's ladder, sql
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,6 +22,7 @@ import aiosqlite
 from hub.frame import Frame
 from hub.history import Position
 from hub.history.ladder import RUNGS, Steps, farthest, floor, length_us, reaches_back, rung_for, sought
+from hub.history.rows import candle, nested, on_day, tick
 from hub.history.sqlite_rows import (
     FIRSTS,
     REACH,
@@ -29,8 +30,6 @@ from hub.history.sqlite_rows import (
     READ_NEWEST,
     READ_TICKS,
     SCAN_TICKS,
-    candle,
-    tick,
     with_rows,
 )
 from hub.history.sqlite_writer import Writer
@@ -145,25 +144,16 @@ class SqliteHistory:
         today = floor(time_us, length_us("1d"))
         sql = f"{READ_CANDLES} AND start <= ? ORDER BY start DESC LIMIT 2"
         found = [candle(row) for row in await self._read(sql, RUNGS["1d"], instrument, today)]
-        this = found[0] if found and found[0].start == today else None
-        before = [one for one in found if one.start < today]
-        return this, before[0] if before else None
+        return on_day(found, today)
 
     async def marks(self) -> dict[str, dict[str, int]]:
-        return _nested(await self._read("SELECT source, lane, number FROM marks"))
+        return nested(await self._read("SELECT source, lane, number FROM marks"))
 
     async def refusals(self) -> dict[str, dict[str, int]]:
-        return _nested(await self._read("SELECT source, reason, count FROM refusals"))
+        return nested(await self._read("SELECT source, reason, count FROM refusals"))
 
     async def finished(self) -> dict[str, int]:
         return dict(await self._read("SELECT source, lines FROM finished"))
-
-
-def _nested(rows: Iterable[tuple[str, str, int]]) -> dict[str, dict[str, int]]:
-    tree: dict[str, dict[str, int]] = {}
-    for outer, inner, number in rows:
-        tree.setdefault(outer, {})[inner] = number
-    return tree
 
 
 @asynccontextmanager

@@ -1,14 +1,13 @@
-"""The statements of history in SQLite, rows many at a time, and rows → ticks and candles. Depends on sqlite3, hub.model
+"""The statements of history in SQLite, rows many at a time. Depends on sqlite3, hub.model
 and hub.history's ladder.
 """
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
 from hub.history.ladder import RUNGS
-from hub.model import Candle, Kind, Tick, Verdict
 
 TICK = 12  # columns of a tick
 CANDLE = 11  # without `filled`
@@ -96,30 +95,3 @@ SELECT seconds, since, (
     AND c.start >= s.since AND c.start < s.until
 ) FROM sought s, instruments i WHERE i.name = ?
 """
-KINDS = tuple(Kind)
-VERDICTS = tuple(Verdict)
-
-
-def tick(row: Sequence[Any]) -> Tick:
-    time, lag, kind, price, bid, ask, volume, source, number, verdict, instrument = row
-    return Tick(
-        instrument=instrument,
-        kind=KINDS[kind],
-        price=price,
-        bid=bid,
-        ask=ask,
-        volume=volume,
-        venue_time=None if lag is None else time,
-        received_at=time + (lag or 0),
-        source=source,
-        number=number,
-        verdict=VERDICTS[verdict],
-    )
-
-
-def candle(row: Sequence[Any]) -> Candle:
-    start, first, high, low, close, volume, count, total, squares = row
-    return Candle(
-        start=start, open=first, high=high, low=low, close=close, volume=volume, count=count, sum=total,
-        sum_squares=squares,
-    )  # fmt: skip

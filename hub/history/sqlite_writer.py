@@ -30,6 +30,7 @@ from hub.history.filling import (
     steps_above,
 )
 from hub.history.ladder import RUNGS, Partials, aggregate, climb, floor, length_us, merge
+from hub.history.rows import candle
 from hub.history.schema import migrate
 from hub.history.sqlite_rows import (
     ADD_REFUSALS,
@@ -44,7 +45,6 @@ from hub.history.sqlite_rows import (
     UPSERT_FINISHED,
     UPSERT_MARKS,
     UPSERT_NEWEST,
-    candle,
     insert,
 )
 from hub.history.sqlite_trouble import told
