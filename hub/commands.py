@@ -104,6 +104,7 @@ def menu_of(modules: Sequence[Command], catalogue: Catalogue) -> Menu:
             examples=tuple(module.EXAMPLES),
             arguments=tuple(getattr(module, "ARGUMENTS", (text,) if " " in module.USAGE else ())),
             role=Role(getattr(module, "ROLE", Role.MEMBER)),
+            private=bool(getattr(module, "PRIVATE", False)),
         )
         for module in modules
     )

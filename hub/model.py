@@ -461,6 +461,7 @@ class Argument(Noun, frozen=True, kw_only=True):
     required: bool = False
     lead: str = ""
     example: str = ""
+    quoted: bool = False  # it stands in quotation marks in the line
 
 
 class Form(Noun, frozen=True, kw_only=True):
@@ -481,6 +482,7 @@ class MenuEntry(Noun, frozen=True, kw_only=True):
     examples: tuple[str, ...]
     arguments: tuple[Argument, ...]
     role: Role  # the least that may run it
+    private: bool = False  # its answers are for the asker alone, also where it is asked in a group
 
 
 class Menu(Noun, frozen=True, kw_only=True):
