@@ -234,7 +234,10 @@ def _each(error: BaseException) -> Iterator[BaseException]:
 
 
 def _say(sentence: str) -> None:
-    print("\n".join(f"tocsin: {line}" for line in sentence.splitlines()), file=sys.stderr)
+    """What it quotes from a file or a server does nothing to the terminal."""
+    from hub.render import safe
+
+    print("\n".join(f"tocsin: {safe(line)}" for line in sentence.split("\n")), file=sys.stderr)
 
 
 def _log_apart(settings: "Config", process: str) -> None:

@@ -389,6 +389,29 @@ def test_the_command_says_it_without_a_trace(tmp_path: Path) -> None:
     assert done.stderr == "tocsin: there is no recording at missing.csv\n"
 
 
+def test_what_is_quoted_from_a_file_does_nothing_to_the_terminal(tmp_path: Path) -> None:
+    """Escapes and marks that turn the direction of text are written out, in the refusal and in what was skipped."""
+    rows = [f"2026-05-04T10:{minute:02d}:00Z,3300.0,3300.5" for minute in range(40)]
+    rows[20] = "\x1b]0;owned\x07\u202e,1,2"
+    (tmp_path / "odd.csv").write_text("\n".join(["time,bid,ask", *rows]))
+    command = [str(TOCSIN), "import", "odd.csv", "--instrument", "gold", "--data", str(tmp_path)]
+    for broken in ("stop", "skip"):
+        done = subprocess.run(
+            [*command, "--broken", broken], capture_output=True, cwd=tmp_path, timeout=60, check=False
+        )
+        said = done.stderr.decode()
+        assert "line 22: " in said and "\\x1b]0;owned\\x07\\u202e" in said
+        assert not {"\x1b", "\x07", "\u202e"} & set(said + done.stdout.decode())
+
+
+async def test_one_tick_is_told_as_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A count reads right for one of a kind."""
+    file = tmp_path / "one.csv"
+    file.write_text("time,bid,ask\n2026-05-04T10:00:00Z,3300.0,3300.5\n")
+    assert await take(file, tmp_path / "data") == 0
+    assert "XAU-USD: 1 tick is stored" in capsys.readouterr().out
+
+
 # -------------------------------------------------------------------------------------------- time zones
 
 

@@ -238,6 +238,20 @@ def test_what_is_no_recording_of_ticks_is_refused_with_the_way_out(name: str, he
     assert name in caught.value.reason
 
 
+def test_what_macos_puts_into_a_zip_is_no_member(tmp_path: Path) -> None:
+    """However large it is; and a zip of nothing says so."""
+    path, empty = tmp_path / "gold.zip", tmp_path / "empty.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("20140502_xauusd_tick_quote.csv", QUOTES)
+        archive.writestr("__MACOSX/._20140502_xauusd_tick_quote.csv", bytes(100_000))
+    assert len(list(read(path, instrument="XAU-USD"))) == 4
+    with zipfile.ZipFile(empty, "w"):
+        pass
+    with pytest.raises(GiveUp) as caught:
+        list(read(empty, instrument="XAU-USD"))
+    assert caught.value.reason == "empty.zip holds no file"
+
+
 def test_every_problem_with_a_file_is_a_sentence(tmp_path: Path, gold: Path) -> None:
     """Missing, damaged, of no known day, format, instrument, member or time zone: each says which and why."""
     cut = tmp_path / "cut.csv.gz"

@@ -28,6 +28,7 @@ from hub.importing.progress import Show, progress
 from hub.instruments import build_catalogue
 from hub.model import Nature
 from hub.plugin import BadRequest, TryLater
+from hub.render import safe
 
 __all__ = ["Asked", "backfill", "main"]
 
@@ -57,7 +58,7 @@ async def main(asked: Asked, config_path: Path | None, data: Path | None) -> int
                     ]
                 )
             for note in plan.notes:
-                print(note, file=sys.stderr)
+                print(safe(note), file=sys.stderr)
             return await _Import(asked, plan, source, history, recordings).run(marks.get(source, {}))
     except HistoryTrouble as error:
         raise TryLater(f"{error}; the same command goes on where this one stopped") from error
@@ -160,10 +161,10 @@ class _Import:
 
     def _so_far(self) -> str:
         if not self.plan.rung:
-            return f"{self.stored:,} ticks are stored"
+            return are_stored(self.stored, "tick")
         there = self.read - self.stored
-        return f"{self.stored:,} candles of {self.plan.rung} are stored" + (
-            f" ({there:,} were there already)" if there else ""
+        return are_stored(self.stored, "candle", f" of {self.plan.rung}") + (
+            f" ({there:,} {'was' if there == 1 else 'were'} there already)" if there else ""
         )
 
     def _broken(self, broken: BrokenLine) -> str:
@@ -174,11 +175,15 @@ class _Import:
 
     def _tell(self, refusals: Refusals, elapsed_s: float) -> None:
         for line in refusals.shown:
-            print(line, file=sys.stderr)
+            print(safe(line), file=sys.stderr)
         left_out = ", ".join(f"{count:,} {reason}" for reason, count in sorted(refusals.counts.items()))
         names = ", ".join(self.plan.instruments)
         rate = f" in {elapsed_s:.1f} s" if elapsed_s >= 0.05 else ""
         print(f"{names}: {self._so_far()}{rate}" + (f"; left out: {left_out}" if left_out else ""))
+
+
+def are_stored(count: int, noun: str, of: str = "") -> str:
+    return f"{count:,} {noun}{of} is stored" if count == 1 else f"{count:,} {noun}s{of} are stored"
 
 
 def now_us() -> int:

@@ -55,7 +55,7 @@ def opened(path: Path, member: str = "") -> Iterator[Opened]:
             elif start.startswith(b"PK"):
                 with zipfile.ZipFile(file) as archive:
                     chosen = _member(archive, member, path)
-                    names = tuple(info.filename for info in archive.infolist() if not info.is_dir())
+                    names = tuple(info.filename for info in _members(archive))
                     with archive.open(chosen) as inside:
                         stream = io.BufferedReader(cast(io.RawIOBase, inside), 1 << 16)
                         yield Opened(chosen.filename, stream, names, raw, chosen.header_offset, chosen.compress_size)
@@ -71,10 +71,17 @@ def opened(path: Path, member: str = "") -> Iterator[Opened]:
         raise GiveUp(f"{path.name} cannot be read to its end: {error or type(error).__name__}") from error
 
 
+def _members(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    """Without what macOS puts beside them."""
+    return [info for info in archive.infolist() if not info.is_dir() and not info.filename.startswith("__MACOSX/")]
+
+
 def _member(archive: zipfile.ZipFile, wanted: str, path: Path) -> zipfile.ZipInfo:
-    members = [info for info in archive.infolist() if not info.is_dir()]
+    members = _members(archive)
     matching = [info for info in members if wanted in info.filename]
+    if not members:
+        raise GiveUp(f"{path.name} holds no file")
     if not matching:
-        held = ", ".join(info.filename for info in members[:12]) or "nothing"
+        held = ", ".join(info.filename for info in members[:12])
         raise GiveUp(f'{path.name} has no member with "{wanted}" in its name; it holds {held}')
     return max(matching, key=lambda info: info.file_size)
