@@ -105,7 +105,7 @@ class Digests:
             self._troubles.log("ledger", "digests wait for the ledger", reason=str(error))
             return LOOK_EVERY_S
         self._troubles.over("ledger", "digests go on")
-        if self._next_at is None:
+        if self._next_at is None or self._next_at <= now:  # that one could not be told yet
             return LOOK_EVERY_S
         return min(max((self._next_at - self._now()) / SECOND_US, 0.1), LOOK_EVERY_S)
 

@@ -16,7 +16,7 @@ from hub.bus import Bus, connect
 from hub.cache.memory import MemoryCache
 from hub.config import Config, DeliverySection, LedgerSection
 from hub.delivery import Delivery
-from hub.digests import Digests
+from hub.digests import LOOK_EVERY_S, Digests
 from hub.history import History, Position, open_history
 from hub.instruments import build_catalogue
 from hub.ledger import Ledger, LedgerFull, keeping, open_ledger, people
@@ -303,7 +303,7 @@ async def test_one_that_cannot_be_worded_keeps_no_other_waiting(here: Room) -> N
     here.quotes.broken = "XAU-USD"
     here.now = NOW + HOUR_US
     with structlog.testing.capture_logs() as logs:
-        await here.digests.sweep()
+        assert await here.digests.sweep() == LOOK_EVERY_S  # what stays due makes nobody run
         await here.digests.sweep()
     assert [line["event"] for line in logs] == ["a digest could not be told"]
     assert [lines(row) for row in await here.rows()] == [["Silver: no price"]]
