@@ -54,11 +54,15 @@ def _shown(character: str) -> str:
 
 
 def plain(reply: Reply, width: int | None = None) -> str:
-    """The whole reply without colour, as `tocsin ask` prints it. Without a width a row is a line, for programs."""
-    parts = [safe(reply.title)] if reply.title else []
-    parts += table_lines(reply.table, width)
-    parts += [safe(part) for line in reply.lines for part in line.split("\n")]
-    parts += [button_line(reply)] if reply.buttons else []
+    """The whole reply without colour, as `tocsin ask` prints it. Within a width lines are wrapped at words; without
+    one a row is a line, for programs."""
+    lines = [safe(part) for line in reply.lines for part in line.split("\n")]
+    parts = [
+        *([safe(reply.title)] if reply.title else []),
+        *table_lines(reply.table, width),
+        *(line for whole in lines for line in (_wrapped(whole, width) if width else [whole])),
+        *(_button_lines(reply, width) if reply.buttons else []),
+    ]
     return "\n".join(parts)
 
 
@@ -156,10 +160,26 @@ def _pad(cell: str, width: int, to_right: bool) -> str:
 
 def button_line(reply: Reply) -> str:
     """What can be said next; a label that says more than its line stands behind it."""
-    return "Next: " + "   ".join(
+    return "Next: " + "   ".join(_buttons(reply))
+
+
+def _button_lines(reply: Reply, width: int | None) -> list[str]:
+    """The same within a width: no button is torn apart that fits on a line."""
+    if width is None or cell_len(button_line(reply)) <= width:
+        return [button_line(reply)]
+    lines = ["Next:"]
+    for button in _buttons(reply):
+        if cell_len(lines[-1]) + 3 + cell_len(button) > width and lines[-1] != "Next:":
+            lines.append("     ")
+        lines[-1] += f" {button}" if lines[-1] in ("Next:", "     ") else f"   {button}"
+    return lines
+
+
+def _buttons(reply: Reply) -> list[str]:
+    return [
         safe(button.line if button.line.lower().startswith(button.label.lower()) else f"{button.line} ({button.label})")
         for button in reply.buttons
-    )
+    ]
 
 
 def rich_lines(reply: Reply, width: int | None = None) -> list["Text"]:

@@ -46,6 +46,20 @@ def test_a_table_that_is_too_wide_is_wrapped_at_words() -> None:
     assert sorted(" ".join(lines).split()) == sorted(" ".join(cell for row in LONG for cell in row).split())
 
 
+def test_lines_and_buttons_are_wrapped_within_a_width_only() -> None:
+    """At words, and no button is torn apart; a program gets each whole."""
+    buttons = tuple(Button(label=label, line=f"stats XAU-USD by {label}") for label in ("hour", "weekday", "month"))
+    reply = Reply(lines=("one two three four five six seven eight nine ten",), buttons=buttons)
+    assert plain(reply, 30).split("\n") == [
+        "one two three four five six",
+        "seven eight nine ten",
+        "Next: stats XAU-USD by hour (hour)",
+        "      stats XAU-USD by weekday (weekday)",
+        "      stats XAU-USD by month (month)",
+    ]
+    assert len(plain(reply).split("\n")) == 2
+
+
 def test_on_a_narrow_terminal_each_row_stands_below_the_other() -> None:
     """With the heads as names, where columns would be torn apart."""
     lines = plain(Reply(table=LONG), 40).split("\n")
