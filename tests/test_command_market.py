@@ -111,7 +111,13 @@ async def test_stats_says_when_ticks_are_not_kept_any_more(here: Room) -> None:
     await store(here, "XAU-USD", wave(600), 20 * SECOND_US)
     await here.history.prune(NOW)
     reply = await here.say("stats gold 2027-01-15 07:00:30..07:30")
-    assert "are counted from 07:00:00 to 07:30:00: finer prices are not kept" in text(reply)
+    assert ": counted from 07:00:00 to 07:30:00, as finer prices are not kept" in text(reply)
+
+
+async def test_stats_says_since_when_prices_are_known_also_where_that_was_just_now(here: Room) -> None:
+    """With the time, never "since now"."""
+    await store(here, "XAU-USD", wave(2), 20 * SECOND_US)
+    assert "Prices are known since 07:59:" in text(await here.say("stats gold 1h"))
 
 
 async def test_stats_by_hour_and_by_weekday(here: Room) -> None:

@@ -147,7 +147,7 @@ def edges(
     for span, one in zip(spans, found, strict=True):
         if one and (one.start < span.start_us or one.end > span.end_us):
             first, last = when(context, one.start, zone), when(context, one.end, zone)
-            said.append(f"The {span.label} are counted from {first} to {last}: finer prices are not kept.")
+            said.append(f"{span.label}: counted from {first} to {last}, as finer prices are not kept.")
     return said
 
 
@@ -162,7 +162,7 @@ async def young(context: Context, request: Request, instrument: Instrument, span
     longer = [name for name, span in spans.items() if reach and span.start_us < reach[0]]
     if reach is None or not longer:
         return ""
-    since = f"Prices are known since {when(context, reach[0], request.user.time_zone)}"
+    since = f"Prices are known since {wording.clock(reach[0], request.user.time_zone, context.now())}"
     return f"{since}." if len(spans) == 1 else f"{since}: {', '.join(longer)} hold what there is."
 
 
