@@ -279,6 +279,24 @@ async def test_an_answer_is_shared_with_its_content_and_without_asking_again(off
     assert office.hub.said == ["alert gold > 2400"]
 
 
+async def test_a_channel_that_the_bot_is_not_in_cannot_be_rung_in(office: Office) -> None:
+    """No address, and a word on how to change that; invited, it says what it can do, and has an address at once."""
+    away = office.slack.channel("CAWAY", "away", office.ben, bot=False)
+    hidden = office.slack.channel("CHIDDEN", "hidden", office.ben, bot=False, is_private=True)
+    for channel in (away, hidden):
+        await office.slack.command(office.ben, channel, "alert gold > 2400")
+        await office.slack.wait(lambda channel=channel: [e for e in office.slack.ephemerals if e["channel"] == channel])  # type: ignore[misc]
+        assert "/invite me" in words(office.slack.ephemerals[-1])
+    assert [line.who.address for line in office.hub.lines] == ["", ""]
+    office.slack.channel("CAWAY", "away", office.ben)
+    await office.slack.event({"type": "member_joined_channel", "user": fakes.BOT, "channel": away})
+    welcome = await office.said(away)
+    assert "/tocsin gold > 2400" in words(welcome) and "New alert" in labels(welcome)
+    await office.slack.command(office.ben, away, "alert gold > 2500")
+    await office.slack.wait(lambda: len(office.hub.lines) == 3)
+    assert office.hub.lines[2].who.address == away
+
+
 async def test_an_answer_is_shared_where_the_bot_is_no_member(office: Office) -> None:
     """The address that came with the press reaches the channel all the same."""
     away = office.slack.channel("CAWAY", "away", office.ben, bot=False)

@@ -25,17 +25,19 @@ AROUND = 12  # blocks for everything but the alerts
 
 def home(alerts: Reply, menu: Menu, notice: Reply | None = None) -> dict[str, Any]:
     """`notice` is the answer to what was just pressed, on top."""
-    parts = [kit.header("Tocsin"), *_notice(notice), _top(menu)]
+    refresh = kit.button("Refresh", "refresh", REFRESH)
+    parts = [kit.header("Tocsin"), *_notice(notice), kit.actions([*top(menu), refresh], "top")]
     parts += [kit.header("Your alerts"), *_alerts(alerts)]
     return {"type": "home", "blocks": parts[: limits.VIEW_BLOCKS]}
 
 
-def _top(menu: Menu) -> Block:
-    elements = [kit.button("New alert", ALERT, NEW, style="primary"), kit.button("Refresh", "refresh", REFRESH)]
+def top(menu: Menu) -> list[Block]:
+    """The ways in: a new alert, and every command."""
+    elements = [kit.button("New alert", ALERT, NEW, style="primary")]
     options = [kit.option(entry.name, entry.name, entry.summary) for entry in menu.commands[: limits.MENU_OPTIONS]]
     if options:
         elements.append(kit.choose(options, COMMAND, "Ask for anything else…"))
-    return kit.actions(elements, "top")
+    return elements
 
 
 def _notice(notice: Reply | None) -> list[Block]:

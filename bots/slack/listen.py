@@ -65,6 +65,7 @@ class Listener:
         app.event("app_mention")(self.mention)
         app.event("message")(self.message)
         app.event("app_home_opened")(self.home_opened)
+        app.event("member_joined_channel")(self.joined)
         for name in ENDINGS:
             app.event(name)(self.ending)
         app.event(everything)(self.nothing)
@@ -232,6 +233,10 @@ class Listener:
     async def home_opened(self, body: Body, event: Body) -> None:
         if event.get("tab") == "home" and self._new(body):
             self.begin(self._talk.publish(event["user"]))
+
+    async def joined(self, body: Body, event: Body) -> None:
+        if event.get("user") == self._bot_user and self._new(body):
+            self.begin(self._talk.welcome(event["channel"]))
 
     async def ending(self, event: Body) -> None:
         if event["type"] == "tokens_revoked" and not event.get("tokens", {}).get("bot"):

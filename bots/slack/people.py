@@ -15,7 +15,7 @@ import structlog
 from bots.slack.wire import Wire
 from hub.logs import Repeats
 from hub.model import Who
-from hub.plugin import GiveUp, TryLater
+from hub.plugin import GiveUp, Gone, TryLater
 
 FRESH_S = 600.0
 REMEMBERED = 4_096
@@ -37,6 +37,7 @@ class People:
         person = await self._fact(user, self._wire.person)
         place = "" if is_direct(channel) else channel
         about = await self._fact(channel, self._wire.channel) if place else {}
+        reached = about.get("is_member") is not False
         staff = any(person.get(flag) for flag in ("is_admin", "is_owner", "is_primary_owner"))
         return Who(
             platform=PLATFORM,
@@ -44,7 +45,7 @@ class People:
             name=name_of(person) or user,
             place=place,
             place_name=str(about.get("name") or channel_name) if place else "",
-            address=f"{place}:{thread}" if place and thread else place or user,
+            address=_address(place if reached else "", thread) if place else user,
             admin=bool(place) and (staff or about.get("creator") == user),
             language=str(person.get("locale", "")),
         )
@@ -58,6 +59,8 @@ class People:
             return known[1]
         try:
             fact = await ask(key)
+        except Gone:  # a private channel that the bot is not in is none to Slack
+            fact = {"is_member": False}
         except (TryLater, GiveUp) as error:
             self._troubles.log(ask.__name__, "Slack does not say who or where that is", reason=error.reason)
             return known[1] if known else {}
@@ -66,6 +69,11 @@ class People:
         if len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
         return fact
+
+
+def _address(place: str, thread: str) -> str:
+    """Empty where the bot is not in that place and so sends nothing."""
+    return f"{place}:{thread}" if place and thread else place
 
 
 def is_direct(channel: str) -> bool:

@@ -44,8 +44,8 @@ class Rendered(msgspec.Struct, frozen=True):
 # ---------------------------------------------------------------------------------------------- replies
 
 
-def reply(answer: Reply, line: str = "", *, share: bool = False, by: str = "") -> Rendered:
-    """`line` is what was asked. `share` offers to show it to the channel; `by` says who did."""
+def reply(answer: Reply, line: str = "", *, share: bool = False, small: str = "") -> Rendered:
+    """`line` is what was asked. `share` offers to show it to the channel; `small` stands below."""
     parts: list[Block] = []
     title = answer.title if answer.ok or not answer.title else f"⚠ {answer.title}"
     if title:
@@ -54,8 +54,8 @@ def reply(answer: Reply, line: str = "", *, share: bool = False, by: str = "") -
     if answer.table:
         parts.append(kit.rich(kit.preformatted(table_lines(answer.table, TABLE_CELLS))))
     parts += [kit.rich(kit.paragraph(words.split("\n"), most=limits.SECTION))] if words else []
-    if by:
-        parts.append(kit.context(f"shared by {by}"))
+    if small:
+        parts.append(kit.context(small))
     parts += _rows(answer, line, share)
     if not parts:
         parts.append(kit.rich(kit.paragraph(["(nothing to show)"])))
@@ -84,9 +84,10 @@ def shared(answer: Reply, line: str) -> str:
     return pack(Shared(title=answer.title, lines=answer.lines, table=answer.table), limits.VALUE)
 
 
-def note(text: str) -> Rendered:
+def note(text: str, elements: Sequence[Block] = ()) -> Rendered:
     """A short word of our own."""
-    return Rendered(_fallback(text), [kit.rich(kit.paragraph([text]))])
+    parts = [kit.rich(kit.paragraph([text]))]
+    return Rendered(_fallback(text), [*parts, kit.actions(elements)] if elements else parts)
 
 
 def _fallback(text: str) -> str:
@@ -125,7 +126,7 @@ def _together(going: Message) -> list[Block]:
     room = limits.BLOCKS - 2  # for the head, and for the count of the rest
     told = going.notifications[:room]
     acting = room - len(told)
-    most = max(LEAST, limits.MESSAGE // len(told) - 100)
+    most = min(limits.SECTION - LEAST, max(LEAST, limits.MESSAGE // len(told) - 100))
     parts = [kit.header(going.title)]
     for one in told:
         said = unsaid(one)

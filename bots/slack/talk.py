@@ -28,6 +28,8 @@ from hub.model import Form, Line, Reply, Who
 from hub.plugin import GiveUp, Hub, TryLater
 
 REMEMBERED = 2_000
+NOT_HERE = "I am not in this channel, so no alert can ring here: /invite me."
+WELCOME = "Tocsin is here. /tocsin gold asks for a price, /tocsin gold > 2400 sets an alert for this channel."
 SENT_APART = "The picture is in your direct messages with me."
 
 log = structlog.get_logger("slack")
@@ -78,12 +80,23 @@ class Talk:
         shown = reply
         if reply.image is not None and not public and not is_direct(asked.channel):
             shown = msgspec.structs.replace(reply, lines=(*reply.lines, SENT_APART))
-        await self._show(asked, render.reply(shown, line, share=share), public=public, instead=reply.replace)
+        small = "" if _holds_more(reply) or await self.reached(asked) else NOT_HERE
+        await self._show(
+            asked, render.reply(shown, line, share=share, small=small), public=public, instead=reply.replace
+        )
         await self._attach(asked, reply, public=public)
         await self.changed(asked.user, reply)
 
     async def _who(self, asked: Asked) -> Who:
         return await self._people.who(asked.user, asked.channel, asked.thread_of, asked.channel_name)
+
+    async def reached(self, asked: Asked) -> bool:
+        return bool((await self._who(asked)).address)
+
+    async def welcome(self, channel: str) -> None:
+        """The bot was invited."""
+        self._people.forget(channel)
+        await self._wire.post(channel, "", render.note(WELCOME, homes.top(await self.menus.get())))
 
     async def _show(self, asked: Asked, shown: Rendered, *, public: bool, instead: bool = False) -> None:
         """Where it cannot be shown in the place, the person's own talk with the bot takes it."""
@@ -159,7 +172,7 @@ class Talk:
             await self._show(asked, render.reply(reply), public=False)
             return
         who = await self._who(asked)
-        shown = render.reply(msgspec.structs.replace(reply, buttons=(), form=None), by=who.name)
+        shown = render.reply(msgspec.structs.replace(reply, buttons=(), form=None), small=f"shared by {who.name}")
         try:
             await self._wire.post(asked.channel, asked.thread, shown)
         except GiveUp:  # the bot is not in that channel: the address that came with the press still reaches it
