@@ -24,15 +24,25 @@ ALERT = (
 FORM = Form(title="New alert", command="alert", arguments=ALERT)
 
 
-def entry(name: str, *arguments: Argument, role: Role = Role.MEMBER) -> MenuEntry:
+def entry(
+    name: str, *arguments: Argument, role: Role = Role.MEMBER, german: str = "", private: bool = False
+) -> MenuEntry:
     return MenuEntry(
-        name=name, usage=name, summary=f"What {name} does.", examples=(name,), arguments=arguments, role=role
+        name=name,
+        usage=name,
+        summary=f"What {name} does.",
+        summaries={"de": german} if german else {},
+        examples=(name,),
+        arguments=arguments,
+        role=role,
+        private=private,
     )
 
 
 MENU = Menu(
-    commands=(entry("price"), entry("alert", *ALERT), entry("alerts"), entry("watch"), entry("help"),
-              entry("role", role=Role.ADMIN), entry("backup", role=Role.OPERATOR)),
+    commands=(entry("price", german="Was es kostet."), entry("alert", *ALERT), entry("alerts"), entry("help"),
+              entry("watch"),
+              entry("portfolio", private=True), entry("role", role=Role.ADMIN), entry("backup", role=Role.OPERATOR)),
     instruments=(GOLD, SILVER),
 )  # fmt: skip
 PRICE = Reply(

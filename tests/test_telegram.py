@@ -1,19 +1,22 @@
 """The Telegram bot as people meet it: what they say, press and type at a server that speaks the Bot API."""
 
 import asyncio
+import importlib
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 import structlog.testing
 
+from bots.pace import Pace
 from bots.telegram import Settings, open_bot
 from bots.telegram.bot import Telegram as TelegramBot
 from hub import load
-from hub.model import Button, File, Reply
+from hub.model import Button, File, Menu, Reply
 from hub.plugin import GiveUp, TryLater
 from hub.testing import check_bot
 from tests.fakes.telegram import PNG, TOKEN, Telegram
-from tests.telegram_room import ANNA, BEN, OPS, Hub, chats, running
+from tests.telegram_room import ANNA, BEN, OPS, Hub, chats, entry, running
 
 
 @pytest.fixture
@@ -43,18 +46,55 @@ async def test_it_keeps_the_contract_of_a_bot() -> None:
 
 async def test_the_menu_of_commands_is_published_by_scope(api: Telegram, bot: TelegramBot) -> None:
     """Everybody sees what everybody may run; administrators more; the operator's commands stand in no menu."""
+    await api.until(lambda: len(api.menus) == 6)
     names = {scope: [one["command"] for one in commands] for scope, commands in api.menus.items()}
-    assert names["all_private_chats"] == ["alert", "alerts", "board", "help", "price", "watch"]
-    assert names["all_group_chats"] == names["all_private_chats"]
-    assert names["all_chat_administrators"] == ["alert", "alerts", "board", "help", "price", "role", "watch"]
+    everybody = ["alert", "alerts", "board", "help", "portfolio", "price", "watch"]
+    assert names["all_private_chats"] == names["all_group_chats"] == everybody
+    assert names["all_chat_administrators"] == sorted([*everybody, "role"])
+
+
+async def test_the_menu_speaks_the_languages_of_the_hub(api: Telegram, bot: TelegramBot) -> None:
+    """What has no other words there stands in English."""
+    await api.until(lambda: len(api.menus) == 6)
+    english, german = (
+        {one["command"]: one["description"] for one in api.menus[scope]}
+        for scope in ("all_private_chats", "all_private_chats/de")
+    )
+    assert (english["price"], german["price"]) == ("What price does.", "Was es kostet.")
+    assert german["alerts"] == english["alerts"] == "What alerts does."
+
+
+async def test_private_commands_are_ephemeral_in_groups_only(api: Telegram, bot: TelegramBot) -> None:
+    """There nobody else sees that they were asked."""
+    await api.until(lambda: len(api.menus) == 6)
+    flagged = {scope: [one["command"] for one in menu if one.get("is_ephemeral")] for scope, menu in api.menus.items()}
+    assert flagged["all_private_chats"] == [] and flagged["all_group_chats"] == ["portfolio"]
+
+
+async def test_the_menu_follows_the_hub(api: Telegram, hub: Hub) -> None:
+    """A command that is added while the bot runs stands in Telegram's menu a little later."""
+    session = importlib.import_module("bots.telegram.session")
+    made = session.Session(Settings(token=TOKEN, server=api.url), Pace((), lambda chat: ()), menu_every_s=0.02)
+    task = asyncio.create_task(made.run(hub))
+    await api.until(lambda: len(api.menus) == 6)
+    hub.menu_now = Menu(commands=(*hub.menu_now.commands, entry("weather")), instruments=())
+    await api.until(lambda: "weather" in [one["command"] for one in api.menus["all_group_chats/de"]])
+    task.cancel()
+    await asyncio.wait({task})
+    await made.close()
+
+
+def looked_at(api: Telegram, menus: int) -> bool:
+    return sum(1 for name, _ in api.calls if name == "getMyCommands") == menus
 
 
 async def test_menus_are_written_only_where_they_differ(api: Telegram, hub: Hub) -> None:
     """A second start reads them and writes nothing."""
-    for _ in range(2):
+    for times in (1, 2):
         async with running(api, hub):
-            await api.until(lambda: "all_chat_administrators" in api.menus)
-    assert sum(1 for name, _ in api.calls if name == "setMyCommands") == 3
+            await api.until(partial(looked_at, api, 6 * times))
+            await api.until(lambda: "all_chat_administrators/de" in api.menus)
+    assert sum(1 for name, _ in api.calls if name == "setMyCommands") == 6
 
 
 async def test_a_price_in_private(api: Telegram, hub: Hub, bot: TelegramBot) -> None:
@@ -100,8 +140,8 @@ async def test_in_a_group_only_what_is_meant_for_the_bot_is_a_line(api: Telegram
     for text in ("/price gold", "/odd@tocsin_bot x", "what is @Tocsin_Bot price gold", "@tocsin_bot"):
         api.say(OPS, BEN, text)
     await api.shown(OPS, 4)
-    assert hub.said == ["price gold", "odd x", "what is price gold", "help"]
-    who = hub.asked[0].who
+    assert hub.said == ["place", "price gold", "odd x", "what is price gold", "help"]
+    who = hub.asked[1].who
     assert (who.place, who.place_name, who.address, who.admin) == (str(OPS), "Desk", str(OPS), False)
 
 
@@ -112,6 +152,28 @@ async def test_symbols_are_answered_where_that_is_switched_on(api: Telegram, hub
         api.say(OPS, BEN, "is #Gold up? and $silver, $nothing #7")
         await api.shown(OPS)
     assert hub.said == ["price Gold silver"]
+
+
+async def test_symbols_are_answered_where_the_group_has_said_so(api: Telegram, hub: Hub, bot: TelegramBot) -> None:
+    """Asked once in the group's own name; from `place detect on` on it is known at once."""
+    await api.until(lambda: len(api.menus) == 6)
+    hub.answers["place"] = Reply(title="This place", facts={"detect": False})
+    for _ in range(2):
+        api.say(OPS, BEN, "is $gold up?")
+    await api.until(lambda: hub.said)
+    hub.answers["place detect on"] = Reply(title="This place is changed", facts={"detect": True})
+    api.say(OPS, ANNA, "/place@tocsin_bot detect on")
+    await api.shown(OPS)
+    api.say(OPS, BEN, "is $gold up?")
+    await api.shown(OPS, 2)
+    assert hub.said == ["place", "place detect on", "price gold"]
+    assert hub.asked[0].who.id == str(OPS), "nobody becomes a person of the hub by writing $gold"
+
+
+async def test_its_address_takes_a_code_along(api: Telegram, bot: TelegramBot) -> None:
+    """For `link`, asked on another platform."""
+    await api.until(lambda: bot.invite)
+    assert bot.invite == "https://t.me/tocsin_bot?start={code}"
 
 
 async def test_topics_admins_and_whoever_speaks_as_the_group(api: Telegram, hub: Hub, bot: TelegramBot) -> None:

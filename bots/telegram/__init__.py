@@ -26,7 +26,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     server: str = "https://api.telegram.org"  # or a Bot API server of one's own
     charts_with_alerts: bool = True  # a picture of the last 24 hours behind an alert, at most one a minute a chat
     board_every_s: float = 15.0  # between two edits of a pinned board
-    detect: bool = False  # answer $BTC and #gold in groups with their prices (needs /setprivacy off)
+    detect: bool = False  # answer $BTC and #gold in all groups, not only where `place detect on` was said
 
 
 def open_bot(settings: Settings) -> "Telegram":

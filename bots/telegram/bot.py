@@ -25,6 +25,12 @@ class Telegram:
         self._session: Session | None = None
         self._opening = asyncio.Lock()
 
+    @property
+    def invite(self) -> str:
+        """The address of a private talk with this bot, once Telegram has said its name."""
+        name = self._session.api.name if self._session else ""
+        return f"https://t.me/{name}?start={{code}}" if name else ""
+
     async def run(self, hub: Hub) -> None:
         """What is being sent goes on while this waits to be run again, so only its real end closes the connections."""
         session = await self._open()

@@ -13,6 +13,7 @@ from aiogram.methods import AnswerCallbackQuery, DeleteMessage, EditMessageText
 from aiogram.types import CallbackQuery, Message, User
 
 from bots.telegram import board, limits, lines, render, steps
+from bots.telegram.alerts import whose
 from bots.telegram.api import Api
 from bots.telegram.board import Boards
 from bots.telegram.menu import Known, refresh
@@ -34,6 +35,7 @@ EXTRA = "↩ "
 """In front of a button that came with what was done last."""
 SILENT = "The hub does not answer now: try again in a moment."
 PENDING = 5_000
+PLACE_FOR_S = 300.0
 
 
 class Conversation:
@@ -45,6 +47,7 @@ class Conversation:
         self._show = show
         self._detect = detect
         self.people = People(api)
+        self._detecting: dict[int, tuple[bool, float]] = {}  # by group, with the time until which it is believed
         self._asked: dict[int, Draft] = {}  # what is asked in a private chat, for an answer that is no reply
 
     # -------------------------------------------------------------------------------------- messages
@@ -60,7 +63,7 @@ class Conversation:
         spot = spot_of(message)
         await self._boards.look(spot.chat)
         draft = self._draft(message, text, spot)
-        line = self._line(text, private=not spot.place) if draft is None else None
+        line = await self._line(text, spot) if draft is None else None
         if draft is None and line is None:
             return
         who = await self.people.who(None if message.sender_chat else writer, message.chat, spot, self._now())
@@ -69,11 +72,30 @@ class Conversation:
         elif line is not None:
             await self._run(line, spot, who)
 
-    def _line(self, text: str, *, private: bool) -> str | None:
-        line = lines.said(text, private=private, bot=self._api.name, commands=self._known.names)
-        if line is None and self._detect and not private:
-            line = lines.symbols(text, self._known.is_instrument)
-        return line
+    async def _line(self, text: str, spot: Spot) -> str | None:
+        line = lines.said(text, private=not spot.place, bot=self._api.name, commands=self._known.names)
+        if line is not None or not spot.place:
+            return line
+        line = lines.symbols(text, self._known.is_instrument)
+        return line if line is not None and await self._detects(spot) else None
+
+    async def _detects(self, spot: Spot) -> bool:
+        """Whether $BTC and #gold are answered there: everywhere by our own setting, else as `place` says."""
+        known = self._detecting.get(spot.chat)
+        if self._detect or (known and known[1] > self._now()):
+            return self._detect or bool(known and known[0])
+        try:
+            reply = await self._hub.ask(Line(text="place", who=whose(spot.chat, spot.address)))
+        except TryLater:
+            return False
+        self._hear_of_place(spot.chat, reply)
+        return self._detecting.get(spot.chat, (False, 0.0))[0]
+
+    def _hear_of_place(self, chat: int, reply: Reply) -> None:
+        """What a reply to `place` says, whoever asked; a hub without it says no."""
+        self._detecting[chat] = (reply.facts.get("detect") is True, self._now() + PLACE_FOR_S)
+        while len(self._detecting) > PENDING:
+            del self._detecting[next(iter(self._detecting))]
 
     def _draft(self, message: Message, text: str, spot: Spot) -> Draft | None:
         """The form that this answers: the one that it replies to, or in a private chat the one that was asked last."""
@@ -112,6 +134,8 @@ class Conversation:
             await self._show.send(post, spot)
 
     async def _post(self, reply: Reply, spot: Spot, who: Who) -> Post:
+        if spot.place and "detect" in reply.facts:
+            self._hear_of_place(spot.chat, reply)
         post = render.post(reply)
         if reply.form is None:
             return post

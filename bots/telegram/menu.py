@@ -1,12 +1,14 @@
 """What can be asked: the hub's Menu, kept fresh, and Telegram's own menu of commands made from it.
 
-Telegram keeps one menu for each scope and language; each is read first and written only where it differs, so a start
-costs nothing in a quiet week. Commands that need a higher role than a member's stand in no menu of everybody; they
-work when they are typed. Depends on bots.telegram.api.
+Telegram keeps one menu for each scope and language; each is read first and written only where it differs, so most
+starts write nothing. Commands that need a higher role than a member's stand in no menu of everybody; they work when
+they are typed. In groups, commands that answer the asker alone are ephemeral: nobody else sees them asked. Depends on
+bots.telegram.api.
 """
 
 from collections.abc import Sequence
 
+import msgspec
 import structlog
 from aiogram.methods import GetMyCommands, SetMyCommands
 from aiogram.types import (
@@ -24,10 +26,19 @@ from hub.plugin import Hub
 log = structlog.get_logger("telegram")
 
 EMPTY = Menu(commands=(), instruments=())
+
+
+class Scope(msgspec.Struct, frozen=True):
+    """Which commands a menu of Telegram's holds."""
+
+    roles: tuple[Role, ...]
+    groups: bool
+
+
 SCOPES = {
-    BotCommandScopeAllPrivateChats: (Role.GUEST, Role.MEMBER),
-    BotCommandScopeAllGroupChats: (Role.GUEST, Role.MEMBER),
-    BotCommandScopeAllChatAdministrators: (Role.GUEST, Role.MEMBER, Role.ADMIN),
+    BotCommandScopeAllPrivateChats: Scope(roles=(Role.GUEST, Role.MEMBER), groups=False),
+    BotCommandScopeAllGroupChats: Scope(roles=(Role.GUEST, Role.MEMBER), groups=True),
+    BotCommandScopeAllChatAdministrators: Scope(roles=(Role.GUEST, Role.MEMBER, Role.ADMIN), groups=True),
 }
 BOARD = BotCommand(command="board", description="A live board of your watch list, pinned; board off ends it.")
 
@@ -60,13 +71,20 @@ class Known:
         return self.menu.instruments
 
 
-def commands_of(menu: Menu, roles: Sequence[Role]) -> list[BotCommand]:
+def languages(menu: Menu) -> list[str]:
+    """Those that the hub speaks, "" first: English, and for whom there is no other."""
+    return ["", *sorted({language for entry in menu.commands for language in entry.summaries})]
+
+
+def commands_of(menu: Menu, scope: Scope, language: str = "") -> list[BotCommand]:
     """Those that may be run, by name, as Telegram takes them."""
     commands = []
     for entry in menu.commands:
         name = entry.name.replace("-", "_")
-        if entry.role in roles and limits.COMMAND.fullmatch(name):
-            commands.append(BotCommand(command=name, description=limits.cut(entry.summary, limits.DESCRIPTION)))
+        if entry.role in scope.roles and limits.COMMAND.fullmatch(name):
+            summary = limits.cut(entry.summaries.get(language, entry.summary), limits.DESCRIPTION)
+            ephemeral = True if scope.groups and entry.private else None
+            commands.append(BotCommand(command=name, description=summary, is_ephemeral=ephemeral))
     commands = [*commands, BOARD] if any(one.command == "watch" for one in commands) else commands
     return sorted(commands, key=lambda one: one.command)[: limits.COMMANDS]
 
@@ -83,16 +101,17 @@ async def refresh(hub: Hub, known: Known) -> bool:
 async def publish(api: Api, menu: Menu) -> int:
     """Telegram's menus, where they differ; how many were written."""
     written = 0
-    for scope, roles in SCOPES.items():
-        wanted = commands_of(menu, roles)
-        there: list[BotCommand] = await api.call(GetMyCommands(scope=scope()))
-        if _plain(there) != _plain(wanted):
-            await api.call(SetMyCommands(commands=wanted, scope=scope()))
-            written += 1
+    for kind, scope in SCOPES.items():
+        for language in languages(menu):
+            wanted = commands_of(menu, scope, language)
+            there: list[BotCommand] = await api.call(GetMyCommands(scope=kind(), language_code=language or None))
+            if _plain(there) != _plain(wanted):
+                await api.call(SetMyCommands(commands=wanted, scope=kind(), language_code=language or None))
+                written += 1
     if written:
         log.info("Telegram's menu of commands was written", menus=written)
     return written
 
 
-def _plain(commands: Sequence[BotCommand]) -> list[tuple[str, str]]:
-    return [(one.command, one.description) for one in commands]
+def _plain(commands: Sequence[BotCommand]) -> list[tuple[str, str, bool]]:
+    return [(one.command, one.description, bool(one.is_ephemeral)) for one in commands]

@@ -75,7 +75,7 @@ class Session:
         if not inline_mode:
             log.info("inline mode is off: /setinline at @BotFather switches it on")
         if self._settings.detect and not all_seen:
-            log.warning("detect sees $BTC only where the bot is an administrator: /setprivacy at @BotFather, Disable")
+            log.warning("$BTC is heard only where the bot is an administrator: /setprivacy at @BotFather, Disable")
 
     async def _keep_menus(self, hub: Hub) -> None:
         """The hub's menu as Telegram's, for as long as this runs. Both may be away for a while."""

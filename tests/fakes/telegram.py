@@ -146,7 +146,8 @@ class Telegram:
         async with asyncio.timeout(within_s):
             while not (found := look()):
                 self._changed.clear()
-                await self._changed.wait()
+                with suppress(TimeoutError):  # what is looked for may change elsewhere
+                    await asyncio.wait_for(self._changed.wait(), 0.02)
         return found
 
     # ------------------------------------------------------------------------------------------ server

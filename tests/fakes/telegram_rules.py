@@ -108,7 +108,8 @@ def commands(listed: Any) -> list[dict[str, Any]]:
             raise Bad(400, "Bad Request: BOT_COMMAND_INVALID")
         if not 1 <= len(one.get("description", "")) <= 256:
             raise Bad(400, "Bad Request: BOT_COMMAND_DESCRIPTION_INVALID")
-    return [{"command": one["command"], "description": one["description"]} for one in listed]
+    kept = ("command", "description", "is_ephemeral")
+    return [{key: value for key, value in one.items() if key in kept} for one in listed]
 
 
 def results(listed: Any) -> list[dict[str, Any]]:
