@@ -21,6 +21,7 @@ from hub import bus as subjects
 from hub import wording
 from hub.bus import Bus
 from hub.config import Config
+from hub.i18n import _
 from hub.ledger import Ledger, outbox, people
 from hub.ledger import alerts_view as view
 from hub.model import Alert, AlertAnswer, AlertChange, Armed, Checked, Destination, Quote, Request, User
@@ -227,13 +228,28 @@ class HubContext:
 
         found = await self._ledger.read(read)
         if found is None:
-            raise BadRequest(f"you have no alert {alert_id}: alerts lists those that you have")
+            raise BadRequest(
+                _("you have no alert {alert_id}: alerts lists those that you have").format(alert_id=alert_id)
+            )
         return found
 
     async def create_alert(self, request: Request, line: str) -> Armed:
         """`line` in the alert language; a last word "now" asks to ring at once where it holds already."""
         condition, fire_now = FIRE_NOW.subn("", line)
         return await self._change(request, "create", line=condition.strip(), fire_now=bool(fire_now))
+
+    async def again(self, request: Request, alert_id: int) -> Armed:
+        return await self._change(request, "again", alert_id=alert_id)
+
+    async def edit_alert(self, request: Request, alert_id: int, line: str, was: str = "") -> Armed:
+        return await self._change(request, "edit", alert_id=alert_id, line=line, was=was)
+
+    async def mute(
+        self, request: Request, instrument_id: str, until: int | None, *, off: bool = False
+    ) -> Sequence[Alert]:
+        action = "unmute" if off else "mute"
+        answer = await self._engine(request, action, instrument=instrument_id, until=until)
+        return answer.alerts or ()
 
     async def snooze(self, request: Request, alert_id: int, until: int | None) -> Alert:
         if until is None:
@@ -263,6 +279,12 @@ class HubContext:
         return {**told, "children": children} if children else told
 
     async def _change(self, request: Request, action: Any, **details: Any) -> Armed:
+        answer = await self._engine(request, action, **details)
+        if answer.armed is None:
+            raise BadRequest(_("the alert engine gave no answer, nothing was changed; try again"))
+        return answer.armed
+
+    async def _engine(self, request: Request, action: Any, **details: Any) -> AlertAnswer:
         """What the engine says of it. A timeout leaves it open whether the change was made."""
         permitted(request)
         user = request.user
@@ -271,13 +293,15 @@ class HubContext:
             answer = await self._bus.request(subjects.ENGINE_ALERTS, change, AlertAnswer, ENGINE_TIMEOUT_S)
         except TryLater as error:
             if isinstance(error.__cause__, nats.errors.NoRespondersError):
-                raise BadRequest("the alert engine does not answer now, nothing was changed; try again") from error
+                raise BadRequest(_("the alert engine does not answer now, nothing was changed; try again")) from error
             raise BadRequest(
-                f"the alert engine did not answer ({error.reason}): alerts shows whether it was changed"
+                _("the alert engine did not answer ({reason}): alerts shows whether it was changed").format(
+                    reason=error.reason
+                )
             ) from error
-        if answer.armed is None:
-            raise BadRequest(answer.error or "the alert engine gave no answer, nothing was changed; try again")
-        return answer.armed
+        if answer.error:
+            raise BadRequest(answer.error)
+        return answer
 
     def _view(self, stored: view.StoredAlert, user: User) -> AlertView:
         alert = stored.alert
@@ -286,9 +310,11 @@ class HubContext:
         try:
             spec = parse(alert.text, self.catalogue.find)
         except BadRequest as error:
-            waits = f"nothing: its line is not understood any more ({error.text.splitlines()[0]})"
+            waits = _("nothing: its line is not understood any more ({reason})").format(
+                reason=error.text.splitlines()[0]
+            )
         else:
-            waits = "its instrument, which this hub knows no more"
+            waits = _("its instrument, which this hub knows no more")
             if instrument:
                 band = band_of(spec, self._config.alerts.band_percent)
                 waits = view.waits_for(stored, spec, instrument, quote, band=band, zone=user.time_zone, now=self.now())

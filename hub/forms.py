@@ -16,10 +16,15 @@ def line_of(command: str, arguments: Sequence[Argument], values: Mapping[str, st
     for argument in arguments:
         value = " ".join(values.get(argument.name, "").split())
         if value:
-            parts.append(f"{argument.lead} {value}".strip())
+            parts.append(f"{argument.lead} {_quoted(value) if argument.quoted else value}".strip())
         elif argument.required:
             raise BadRequest(f"{argument.name} is missing: {argument.about}")
     return " ".join(parts)
+
+
+def _quoted(value: str) -> str:
+    plain = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{plain}"'
 
 
 def complete(prefix: str, words: Sequence[str], most: int = 25) -> list[str]:

@@ -363,8 +363,24 @@ class Context(Protocol):
         """BadRequest if there is none of that number, or it belongs to somebody else."""
         ...
 
+    async def again(self, request: Request, alert_id: int) -> Armed:
+        """Arms one that is done, or waits behind its band, against the price of now; `existed`: it was armed before."""
+        ...
+
+    async def edit_alert(self, request: Request, alert_id: int, line: str, was: str = "") -> Armed:
+        """Gives it other words, and arms it with them; what is silent stays so. BadRequest where its text is not `was`
+        any more, if that is given."""
+        ...
+
+    async def mute(
+        self, request: Request, instrument_id: str, until: int | None, *, off: bool = False
+    ) -> Sequence[Alert]:
+        """All of the person's alerts on it, silent until that wall time or until `off`; those that this changed."""
+        ...
+
     async def snooze(self, request: Request, alert_id: int, until: int | None) -> Alert:
-        """Silent until that wall time; None wakes it. Waking sets the side anew and fires nothing."""
+        """Silent until that wall time, also one that was done, which watches again then; None wakes it. Waking sets the
+        side anew and fires nothing."""
         ...
 
     async def delete(self, request: Request, alert_id: int, *, undo: bool = False) -> Alert: ...
@@ -397,8 +413,9 @@ class Context(Protocol):
 class Command(Protocol):
     """The shape of a command module. NAME defaults to the module's name. It may have `ARGUMENTS`, a sequence of
     hub.model.Argument: then platforms offer its menu, completion and form by themselves; without it they offer one
-    text. It may have `ROLE`, the least role that may run it; a member's by default. With `PRIVATE = True` it is about the
-    person who asks also in a group, and its answer is for their eyes; else it is about what belongs to the group."""
+    text. It may have `ROLE`, the least role that may run it; a member's by default. With `PRIVATE = True` it is about
+    the person who asks also in a group, and its answer is for their eyes; else it is about what belongs to the group.
+    """
 
     NAME: str
     USAGE: str  # "price gold silver …"

@@ -6,13 +6,13 @@ Depends on hub.i18n and hub.plugin's BadRequest.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from hub.i18n import Speech, _, spoken
-from hub.model import SECOND_US
+from hub.i18n import Speech, _, later, spoken
+from hub.model import SECOND_US, Nature
 from hub.plugin import BadRequest
 
 MINUTE_US = 60 * SECOND_US
@@ -21,8 +21,16 @@ DAY_US = 24 * HOUR_US
 LONGEST_US = 366 * DAY_US
 
 UNITS_US = {"s": SECOND_US, "m": MINUTE_US, "h": HOUR_US, "d": DAY_US, "w": 7 * DAY_US}
+NATURES = {
+    Nature.LIVE: later("live"),
+    Nature.POLLED: later("polled"),
+    Nature.SIMULATED: later("simulated"),
+    Nature.RECORDING: later("recording"),
+}
 SPARKS = "▁▂▃▄▅▆▇█"
 PART = re.compile(r"([0-9]{1,6})([smhdw])")
+MORNING = "09:00"
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 CLOCK = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?")
 
 
@@ -43,6 +51,11 @@ def own(number: str, speech: Speech | None = None) -> str:
     if (form.thousands, form.point) == (",", "."):
         return number
     return number.translate({ord(","): form.thousands, ord("."): form.point})
+
+
+def nature(of: Nature) -> str:
+    """What a price is that is not live, in a word."""
+    return _(NATURES[of])
 
 
 def spark(values: Sequence[float], width: int = 12) -> str:
@@ -121,17 +134,35 @@ def read_duration(text: str) -> int:
 
 
 def read_clock(text: str, zone_name: str, now_us: int) -> int:
-    """The next time that it is "14:00" in that time zone; BadRequest for anything else."""
-    found = CLOCK.fullmatch(text.strip())
+    """The next time that it is "14:00" there, or "tomorrow", "friday 18:00", "today 23:00": a day without a time begins
+    at MORNING. BadRequest for anything else."""
+    words = text.lower().split()
+    day = _day_of(words[0]) if words else None
+    clock_text = " ".join(words if day is None else words[1:]) or (MORNING if day is not None else "")
+    found = CLOCK.fullmatch(clock_text)
     if not found:
-        raise BadRequest(_('"{text}" is not a time of day: write 14:00').format(text=text))
+        raise BadRequest(_('"{text}" is not a time: write 14:00, tomorrow or friday 18:00').format(text=text))
     hour, minute, second = (int(part or 0) for part in found.groups())
     here = zone(zone_name)
     today = moment(now_us).astimezone(here).date()
-    for days in range(3):
-        day = today + timedelta(days=days)
-        local = datetime(day.year, day.month, day.day, hour, minute, second, tzinfo=here)
+    for days in range(9):
+        date = today + timedelta(days=days)
+        if day is not None and not day(days, date.weekday()):
+            continue
+        local = datetime(date.year, date.month, date.day, hour, minute, second, tzinfo=here)
         time_us = round(local.timestamp()) * SECOND_US
         if time_us > now_us:
             return time_us
-    raise AssertionError(f"no {text} within three days of {now_us}")
+    raise BadRequest(_('"{text}" is over: write a time that is still to come').format(text=text))
+
+
+def _day_of(word: str) -> Callable[[int, int], bool] | None:
+    """Whether a day is meant by the word, by its distance from today and its weekday; None where no day is."""
+    if word in ("today", "tomorrow"):
+        wanted = ("today", "tomorrow").index(word)
+        return lambda days, _weekday: days == wanted
+    if len(word) >= 3:
+        for number, name in enumerate(WEEKDAYS):
+            if name.startswith(word):
+                return lambda _days, weekday: weekday == number
+    return None

@@ -25,7 +25,7 @@ from hub.config import AlertsSection, BotSection, Config, DeliverySection
 from hub.delivery import Delivery, now_us
 from hub.history import History, open_history
 from hub.instruments import build_catalogue
-from hub.ledger import Ledger, open_ledger, tables
+from hub.ledger import Ledger, alerts, open_ledger, tables
 from hub.ledger import alerts_view as view
 from hub.market import Market
 from hub.model import (
@@ -108,9 +108,18 @@ class FakeEngine:
         change = msgspec.json.decode(payload, type=AlertChange)
         self.changes.append(change)
         try:
+            if change.action in ("mute", "unmute"):
+                return msgspec.json.encode(AlertAnswer(alerts=await self.ledger.write(lambda c: self._mute(c, change))))
             return msgspec.json.encode(AlertAnswer(armed=await self.ledger.write(lambda c: self._apply(c, change))))
         except BadRequest as error:
             return msgspec.json.encode(AlertAnswer(error=error.text))
+
+    def _mute(self, connection: sa.Connection, change: AlertChange) -> tuple[Alert, ...]:
+        on = change.action == "mute"
+        found = alerts.of_instrument(connection, change.owner_id, change.instrument, (State.ARMED, State.MUTED))
+        for each in found:
+            alerts.update(connection, each.id, {"state": "muted" if on else "armed", "muted_until": change.until})
+        return tuple(each for each in (alerts.find(connection, one.id) for one in found) if each)
 
     def _apply(self, connection: sa.Connection, change: AlertChange) -> Armed:
         existed, price, already = False, None, False
@@ -132,6 +141,8 @@ class FakeEngine:
                 "wake": {"state": "armed", "snoozed_until": None},
                 "delete": {"state": "deleted"},
                 "restore": {"state": "armed"},
+                "again": {"state": "armed"},
+                "edit": {"state": "armed", "text": canonical(parse(change.line, self.find)) if change.line else ""},
             }
             values = changes[change.action]
             mine = (tables.alerts.c.id == alert_id) & (tables.alerts.c.owner_id == change.owner_id)

@@ -27,6 +27,12 @@ def test_values_become_one_line_in_the_order_of_the_arguments(values: dict[str, 
     assert line_of("chart", CHART, values) == line
 
 
+def test_a_note_stands_in_quotation_marks() -> None:
+    """What is in it cannot end it."""
+    note = Argument(name="note", about="to remind you", lead="note", quoted=True)
+    assert line_of("alert", (note,), {"note": 'sell "half" \\'}) == r'alert note "sell \"half\" \\"'
+
+
 def test_a_required_value_that_is_missing_is_named() -> None:
     """The sentence says what it is for."""
     with pytest.raises(BadRequest, match="instrument is missing: what to draw"):

@@ -79,6 +79,25 @@ def test_a_time_of_day_is_the_next_one_in_the_person_s_zone() -> None:
         wording.read_clock("25:00", "UTC", NOW)
 
 
+@pytest.mark.parametrize(
+    ("text", "hours"),
+    [
+        ("tomorrow", 25), ("Tomorrow 14:00", 30), ("today 23:00", 15), ("friday", 1), ("fri 07:00", 7 * 24 - 1),
+        ("monday", 73), ("thu 8:30", 6 * 24 + 0.5),
+    ],
+)  # fmt: skip
+def test_a_day_may_be_said_too(text: str, hours: float) -> None:
+    """It is a Friday, eight o'clock; a day without a time begins at nine."""
+    assert wording.read_clock(text, "UTC", NOW) == NOW + round(hours * wording.HOUR_US)
+
+
+@pytest.mark.parametrize("text", ["", "today 07:00", "today", "morgen", "fr", "tomorrow 25:00", "friday friday"])
+def test_what_is_no_time_or_is_over_is_refused(text: str) -> None:
+    """At nine, "today" is over as a beginning of the day."""
+    with pytest.raises(BadRequest):
+        wording.read_clock(text, "UTC", NOW + 2 * wording.HOUR_US)
+
+
 def test_a_time_of_day_survives_the_change_of_clocks() -> None:
     """The night Berlin sets its clocks forward has 23 hours."""
     evening = datetime(2027, 3, 27, 20, 0, tzinfo=UTC)

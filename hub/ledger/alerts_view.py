@@ -10,6 +10,7 @@ import msgspec
 import sqlalchemy as sa
 
 from hub import wording
+from hub.i18n import _, later, several
 from hub.ledger.alerts import alert_of as alert_of_row
 from hub.ledger.tables import alert_events, alerts, destinations, notifications, triggers
 from hub.model import Alert, Instrument, Nature, Quote, State, Trigger
@@ -18,9 +19,9 @@ from hub.rules.language import AlertSpec
 FINISHED = (State.DONE, State.EXPIRED, State.DELETED)
 LINES = 20
 ENDED = {
-    State.DONE: "nothing: it has rung and was meant to ring once",
-    State.EXPIRED: "nothing: its time is over",
-    State.DELETED: "nothing: it is deleted; delete {id} undo brings it back",
+    State.DONE: later("nothing: it has rung and was meant to ring once"),
+    State.EXPIRED: later("nothing: its time is over"),
+    State.DELETED: later("nothing: it is deleted; delete {id} undo brings it back"),
 }
 
 
@@ -102,14 +103,22 @@ def deliveries_of(connection: sa.Connection, alert_id: int, zone: str, now: int)
 
 def became(row: Any, zone: str, now: int) -> str:
     """What became of a notification, in plain words."""
-    tries = f", {row.attempts} attempt{'s' if row.attempts != 1 else ''}" if row.attempts else ""
+    tries = (
+        several(", {count} attempt", ", {count} attempts", row.attempts).format(count=row.attempts)
+        if row.attempts
+        else ""
+    )
     why = f": {row.reason}" if row.reason else ""
     if row.state == "sent":
-        return f"sent {wording.clock(row.settled_at or row.created_at, zone, now)}"
+        return _("sent {clock}").format(clock=wording.clock(row.settled_at or row.created_at, zone, now))
     if row.state == "dead":
-        return f"given up {wording.clock(row.settled_at or row.created_at, zone, now)}{tries}{why}"
-    again = f", again at {wording.clock(row.due_at, zone, now)}" if row.due_at > now else ""
-    return f"waiting since {wording.clock(row.created_at, zone, now)}{tries}{again}{why}"
+        return _("given up {clock}{tries}{why}").format(
+            clock=wording.clock(row.settled_at or row.created_at, zone, now), tries=tries, why=why
+        )
+    again = _(", again at {clock}").format(clock=wording.clock(row.due_at, zone, now)) if row.due_at > now else ""
+    return _("waiting since {clock}{tries}{again}{why}").format(
+        clock=wording.clock(row.created_at, zone, now), tries=tries, again=again, why=why
+    )
 
 
 def _stored(row: Any, trigger: Trigger | None) -> StoredAlert:
@@ -134,17 +143,24 @@ def waits_for(
     """What has to happen for the alert to ring, in plain words. Pure; `band` is in the price's own units."""
     alert = stored.alert
     if alert.state in FINISHED:
-        return ENDED[alert.state].format(id=alert.id)
+        return _(ENDED[alert.state]).format(id=alert.id)
     if alert.state == State.SNOOZED and alert.snoozed_until is not None:
         until = wording.clock(alert.snoozed_until, zone, now)
-        return f"the end of its silence at {until}; then it watches from where the price is"
+        return _("the end of its silence at {until}; then it watches from where the price is").format(until=until)
+    if alert.state == State.MUTED:
+        end = f" at {wording.clock(alert.muted_until, zone, now)}" if alert.muted_until else ""
+        return _("the end of its mute{end}; mute {instrument} off ends it now").format(
+            end=end, instrument=alert.instrument
+        )
     if quote is None:
-        return f"the first price of {instrument.name}"
+        return _("the first price of {instrument}").format(instrument=instrument.name)
     half = _half_words(spec, stored, quote.price, band, instrument)
     if not quote.market_open:
-        return f"{half}; the market is closed now"
+        return _("{half}; the market is closed now").format(half=half)
     if quote.stale_since is not None:
-        return f"{half}; no price has come since {wording.clock(quote.stale_since, zone, now)}"
+        return _("{half}; no price has come since {clock}").format(
+            half=half, clock=wording.clock(quote.stale_since, zone, now)
+        )
     return half
 
 
@@ -164,18 +180,26 @@ def _half_words(spec: AlertSpec, stored: StoredAlert, price: float, band: float,
     ways = []
     if spec.condition in ("above", "crosses") and up:
         ways.append(
-            f"rise by {away} to {shown(spec.level)}" if price < spec.level else f"rise over {shown(spec.level)}"
+            _("rise by {away} to {shown}").format(away=away, shown=shown(spec.level))
+            if price < spec.level
+            else _("rise over {level}").format(level=shown(spec.level))
         )
     if spec.condition in ("below", "crosses") and down:
         ways.append(
-            f"fall by {away} to {shown(spec.level)}" if price > spec.level else f"fall under {shown(spec.level)}"
+            _("fall by {away} to {shown}").format(away=away, shown=shown(spec.level))
+            if price > spec.level
+            else _("fall under {level}").format(level=shown(spec.level))
         )
     if ways:
         return f"{instrument.name} to {' or '.join(ways)}"
     if spec.condition == "above":
-        return f"{instrument.name} to fall to {shown(spec.level - band)} first, then to rise to {shown(spec.level)}"
+        return _("{instrument} to fall to {edge} first, then to rise to {level}").format(
+            instrument=instrument.name, edge=shown(spec.level - band), level=shown(spec.level)
+        )
     if spec.condition == "below":
-        return f"{instrument.name} to rise to {shown(spec.level + band)} first, then to fall to {shown(spec.level)}"
-    return (
-        f"{instrument.name} to leave {shown(spec.level - band)} to {shown(spec.level + band)} first, then to cross it"
+        return _("{instrument} to rise to {edge} first, then to fall to {level}").format(
+            instrument=instrument.name, edge=shown(spec.level + band), level=shown(spec.level)
+        )
+    return _("{instrument} to leave {low} to {high} first, then to cross it").format(
+        instrument=instrument.name, low=shown(spec.level - band), high=shown(spec.level + band)
     )

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from hub.i18n import _
 from hub.model import Instrument
 from hub.plugin import BadRequest
 from hub.rules.mistakes import (
@@ -29,6 +30,7 @@ from hub.rules.mistakes import (
     not_yet,
     planned,
     syntax,
+    understood,
 )
 from hub.rules.numbers import HIGHEST, LOWEST, NoNumber, digits, number, quoted_cut
 from hub.rules.spec import AlertSpec, Band, Condition, Repeat, Series, band_of, canonical, describe
@@ -53,6 +55,7 @@ __all__ = [
     "describe",
     "number",
     "parse",
+    "understood",
 ]
 
 LONGEST_LINE = 500
@@ -120,13 +123,17 @@ def _one_line(line: str) -> str:
     """The line with plain spaces where it broke; characters that steer a terminal are refused."""
     if len(line) > LONGEST_LINE:
         raise LanguageError(
-            f"the line has {len(line)} characters; an alert has {LONGEST_LINE} at most: shorten its note"
+            _("the line has {length} characters; an alert has {most} at most: shorten its note").format(
+                length=len(line), most=LONGEST_LINE
+            )
         )
     text = "".join(" " if character in "\t\n\r\v\f\u2028\u2029" else character for character in line)
     shown = "".join("?" if unicodedata.category(character) in ("Cc", "Cs") else character for character in text)
     for at, (character, instead) in enumerate(zip(text, shown, strict=True)):
         if character != instead:
-            reason = f"the character U+{ord(character):04X} cannot be shown: write the line without it"
+            reason = _("the character U+{code:04X} cannot be shown: write the line without it").format(
+                code=ord(character)
+            )
             raise LanguageError(reason, shown, at)
     return text
 
@@ -175,7 +182,9 @@ def _spec(tree: "Tree[Token]", text: str, find: Find) -> AlertSpec:
         note=read.note,
     )
     if (length := len(canonical(spec))) > LONGEST_LINE:  # it is stored so, and has to be read again
-        reason = f"written out it has {length} characters, {LONGEST_LINE} at most can be kept: shorten the note"
+        reason = _("written out it has {length} characters, {most} at most can be kept: shorten the note").format(
+            length=length, most=LONGEST_LINE
+        )
         raise Wrong(reason, read.note_at)
     return spec
 
@@ -198,10 +207,10 @@ class _Options:
         name, token = str(option.data), _token(option)
         kind = "repeat" if name in ("once", "every_time") else name
         if kind in self._seen:
-            what = {"repeat": "how often it rings", "via": "where it goes", "urgent": "that it is urgent"}.get(
-                kind, f"the {kind}"
+            what = {"repeat": _("how often it rings"), "via": _("where it goes"), "urgent": _("that it is urgent")}.get(
+                kind, _("the {kind}").format(kind=kind)
             )
-            raise Wrong(f"{what} is said twice: say it once", token.start_pos or 0)
+            raise Wrong(_("{what} is said twice: say it once").format(what=what), token.start_pos or 0)
         self._seen.add(kind)
         if name == "band":
             self.band = _band(option, self._level, self._text)
@@ -219,7 +228,11 @@ class _Options:
 def _places(option: "Tree[Token]") -> tuple[str, ...]:
     places = tuple(dict.fromkeys(str(child).lower() for child in option.children[1:]))
     if len(places) > MOST_PLACES:
-        raise Wrong(f"via names {len(places)} kinds of places, {MOST_PLACES} at most can be", 0, guess=False)
+        raise Wrong(
+            _("via names {count} kinds of places, {most} at most can be").format(count=len(places), most=MOST_PLACES),
+            0,
+            guess=False,
+        )
     return places
 
 
@@ -240,7 +253,7 @@ def _instrument(token: "Token", text: str, find: Find) -> Instrument:
         if not_built := planned(text, at):
             raise not_built from None
         if "/" in word:
-            raise not_yet(word, "the ratio of two instruments", at, guess=False) from None
+            raise not_yet(word, _("the ratio of two instruments"), at, guess=False) from None
         raise Wrong(error.text, at) from None
 
 
@@ -257,7 +270,12 @@ def _level(token: "Token", text: str) -> float:
     at = token.start_pos or 0
     value = _number_at(token, at, text)
     if not LOWEST <= value < HIGHEST:
-        raise Wrong(f"a level is above zero and under {digits(HIGHEST)}; {quoted_cut(token)} is not", at)
+        raise Wrong(
+            _("a level is above zero and under {highest}; {written} is not").format(
+                highest=digits(HIGHEST), written=quoted_cut(token)
+            ),
+            at,
+        )
     return value
 
 
@@ -275,6 +293,11 @@ def _band(option: "Tree[Token]", level: float, text: str) -> Band:
     percent = token.endswith("%") or bool(sign)
     value = _number_at(token.removesuffix("%") or token, at, text)
     if value and not LOWEST <= value < (100 if percent else level):
-        of_what = "100 %" if percent else "the level itself"
-        raise Wrong(f"a band is zero or more and less than {of_what}, or the alert would never be armed again", at)
+        of_what = "100 %" if percent else _("the level itself")
+        raise Wrong(
+            _("a band is zero or more and less than {of_what}, or the alert would never be armed again").format(
+                of_what=of_what
+            ),
+            at,
+        )
     return Band(value, percent)

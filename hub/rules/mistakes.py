@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from hub.i18n import _, later
 from hub.model import Instrument
 from hub.plugin import BadRequest
 from hub.rules.numbers import HIGHEST, LOWEST, number, quoted_cut
@@ -30,7 +31,11 @@ class LanguageError(BadRequest):
 
     def __init__(self, reason: str, line: str = "", at: int = 0, example: str = "") -> None:
         place = "\n".join(_place(line, at)) if line else ""
-        super().__init__("\n".join(part for part in (reason, place, f"Try: {example}" if example else "") if part))
+        super().__init__(
+            "\n".join(
+                part for part in (reason, place, _("Try: {example}").format(example=example) if example else "") if part
+            )
+        )
         self.reason = reason
         self.line = line
         self.at = at
@@ -55,21 +60,21 @@ _QUOTES = '"“”„'
 _CURRENCY_OR_UNIT = r"(?:[a-z]{3}/[a-z]+|in\s+[a-z]{3}|per\s+[a-z]+|usd|eur|gbp|inr|jpy|chf)"
 _COMPARES = r"[<>≥≤]|\b(?:above|over|below|under|cross(?:es)?)\b"
 PLANNED: tuple[tuple[str, str], ...] = (
-    (r"(?:rsi|sma|ema|macd|bollinger)\b(?=\s*\()", "an indicator"),
-    (r"(?:change|volume|high|low|drawdown|spread)\b(?=\s*\()", "a series other than the price"),
-    (r"(?:bid|ask|volume|spread)\b(?!\s*(?:[<>≥≤]|$))", "a series other than the price"),
-    (r"portfolio\b", "the value of a portfolio"),
-    (r"/", "the ratio of two instruments"),
-    (r"(?:[+-]\s*[0-9][0-9.,]*\s*%|moves\b)", "a move in percent over a time"),
-    (rf"[0-9]{{1,2}}\s*(?:k|kt|ct|karat|carat)\b(?=.*(?:{_COMPARES}))", "karat"),
-    (r"trails\b", "a level that trails the price"),
-    (r"(?:enters|leaves|outside|inside|between)\b", "a range of prices"),
-    (r"every\s+[0-9][0-9.,]*\w*", "ringing at steps"),
-    (r"at\s+most\b", "ringing at most so often"),
-    (r"(?:and|or|then|within)\b", "an alert of several conditions"),
-    (r"for\s+[0-9]+\s*\w*", "a condition that has to last"),
-    (r"until\b", "an end to an alert"),
-    (rf"{_CURRENCY_OR_UNIT}\b", "a currency or unit of its own"),
+    (r"(?:rsi|sma|ema|macd|bollinger)\b(?=\s*\()", later("an indicator")),
+    (r"(?:change|volume|high|low|drawdown|spread)\b(?=\s*\()", later("a series other than the price")),
+    (r"(?:bid|ask|volume|spread)\b(?!\s*(?:[<>≥≤]|$))", later("a series other than the price")),
+    (r"portfolio\b", later("the value of a portfolio")),
+    (r"/", later("the ratio of two instruments")),
+    (r"(?:[+-]\s*[0-9][0-9.,]*\s*%|moves\b)", later("a move in percent over a time")),
+    (rf"[0-9]{{1,2}}\s*(?:k|kt|ct|karat|carat)\b(?=.*(?:{_COMPARES}))", later("karat")),
+    (r"trails\b", later("a level that trails the price")),
+    (r"(?:enters|leaves|outside|inside|between)\b", later("a range of prices")),
+    (r"every\s+[0-9][0-9.,]*\w*", later("ringing at steps")),
+    (r"at\s+most\b", later("ringing at most so often")),
+    (r"(?:and|or|then|within)\b", later("an alert of several conditions")),
+    (r"for\s+[0-9]+\s*\w*", later("a condition that has to last")),
+    (r"until\b", later("an end to an alert")),
+    (rf"{_CURRENCY_OR_UNIT}\b", later("a currency or unit of its own")),
 )
 """Words of the language that are not built yet, as patterns at the place where the line is not understood."""
 
@@ -86,7 +91,9 @@ def planned(text: str, at: int, *, behind_level: bool = False) -> Wrong | None:
 
 
 def not_yet(word: str, what: str, at: int, *, guess: bool) -> Wrong:
-    return Wrong(f"{quoted_cut(word)} ({what}) is not understood yet", at, guess=guess)
+    return Wrong(
+        _("{word} ({what}) is not understood yet").format(word=quoted_cut(word), what=_(what)), at, guess=guess
+    )
 
 
 def syntax(text: str, error: "UnexpectedInput") -> Wrong:
@@ -103,7 +110,7 @@ def syntax(text: str, error: "UnexpectedInput") -> Wrong:
     rest = text[at:].strip()
     if isinstance(error, UnexpectedCharacters) and rest[:1] in _QUOTES:
         closed = f'{text[:at]}"{_bare(rest)}"'
-        return Wrong("this quotation mark is not closed, or is closed by another kind", at, closed)
+        return Wrong(_("this quotation mark is not closed, or is closed by another kind"), at, closed)
     return Wrong(_wants(text, at, wanted), at, *_missing(text, at, wanted))
 
 
@@ -122,20 +129,22 @@ def _bare(text: str) -> str:
 
 def _wants(text: str, at: int, wanted: set[str]) -> str:
     got = re.match(r'"[^"]*"|\S+', text[at:].strip())
-    behind = f", not {quoted_cut(got[0].strip(_QUOTES))}" if got else ""
+    behind = _(", not {word}").format(word=quoted_cut(got[0].strip(_QUOTES))) if got else ""
     if "NAME" in wanted:
-        return f"an alert begins with an instrument, as in gold > 2400{behind}"
+        return _("an alert begins with an instrument, as in gold > 2400{behind}").format(behind=behind)
     if "NUMBER" in wanted:
-        return f"a number is missing here{behind}"
+        return _("a number is missing here{behind}").format(behind=behind)
     if "CROSSES" in wanted:
-        return f"after the instrument comes >, <, above, below or crosses{behind}"
+        return _("after the instrument comes >, <, above, below or crosses{behind}").format(behind=behind)
     if wanted == {"TIME"}:
-        return f'after "every" comes "time"{behind}'
+        return _('after "every" comes "time"{behind}').format(behind=behind)
     if wanted == {"PLACE"}:
-        return f'after "via" comes where it goes, as in via telegram, push{behind}'
+        return _('after "via" comes where it goes, as in via telegram, push{behind}').format(behind=behind)
     if wanted == {"TEXT"}:
-        return f"a note stands in quotation marks{behind}"
-    return f'after the level comes nothing, or once, every time, band 0.1%, urgent, via push or note "…"{behind}'
+        return _("a note stands in quotation marks{behind}").format(behind=behind)
+    return _(
+        'after the level comes nothing, or once, every time, band 0.1%, urgent, via push or note "…"{behind}'
+    ).format(behind=behind)
 
 
 def _place(line: str, at: int, room: int = 60) -> tuple[str, str]:
@@ -169,6 +178,22 @@ _DIGITS = re.compile(r"(?<![\w.,])[0-9][0-9.,_]*[kK]?(?![\w%])")
 def likely_line(text: str, find: Find, reads: Reads) -> str:
     """The line that was probably meant, from the parts of this one that are understood; empty if too few are."""
     return first_that_reads(_guesses(text, find), reads)
+
+
+def understood(text: str, find: Find) -> dict[str, str]:
+    """What a line that is no alert says nevertheless, as the values of a form: instrument, condition, level, repeat,
+    note; those that are in it."""
+    operator = _OPERATOR.search(text)
+    behind = text[operator.end() :] if operator else text
+    note = re.search(r'"(?P<straight>[^"\\]+)"|[“„”](?P<bent>[^"“”„]+)[“”]', behind)
+    found = {
+        "instrument": next(_subjects(text[: operator.start()] if operator else text, find), "").strip('"'),
+        "condition": (operator.lastgroup or "") if operator else "",
+        "level": next(_levels(behind), ""),
+        "repeat": "every time" if re.search(r"\bevery\s+time\b", behind, re.IGNORECASE) else "",
+        "note": (note["straight"] or note["bent"]) if note else "",
+    }
+    return {name: value for name, value in found.items() if value}
 
 
 def first_that_reads(lines: Iterable[str], reads: Reads) -> str:

@@ -1,17 +1,35 @@
 """`alert gold > 2400`: rings once the price gets there. The reply says against which price it was armed."""
 
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 
 from hub import wording
-from hub.model import Alert, Armed, Button, Instrument, Reply, Request, State
+from hub.i18n import _, later
+from hub.model import Alert, Argument, Armed, Button, Form, Instrument, Reply, Request, State
 from hub.plugin import BadRequest, Context
-from hub.rules.language import AlertSpec, describe, parse
+from hub.rules.language import AlertSpec, LanguageError, describe, parse, understood
+from hub.rules.numbers import digits
 
-USAGE = 'alert gold > 2400 [once | every time] [band 0.1%] [note "…"] [now]'
-SUMMARY = "Tells you when a price gets where you are waiting for it."
+USAGE = 'alert gold > 2400 [once | every time] [band 0.1%] [urgent] [via telegram, push] [note "…"] [now]'
+SUMMARY = later("Tells you when a price gets where you are waiting for it.")
 EXAMPLES = ("alert gold > 2400", "alert btc < 60k every time", 'alert silver crosses 30 band 0.5% note "sell half"')
 
+ARGUMENTS = (
+    Argument(name="instrument", about="what to watch", kind="instrument", required=True, example="gold"),
+    Argument(
+        name="condition",
+        about="when it rings",
+        kind="choice",
+        choices=("above", "below", "crosses"),
+        required=True,
+        example="above",
+    ),
+    Argument(name="level", about="at which price", kind="number", required=True, example="2400"),
+    Argument(name="repeat", about="how often it rings", kind="choice", choices=("once", "every time")),
+    Argument(name="note", about="what it shall remind you of", lead="note", quoted=True, example="sell half"),
+)
+NOW = re.compile(r"\s+now\s*$", re.IGNORECASE)
 FAR = 5.0
 NEAR = 0.001
 LONGEST_BUTTON_BYTES = 64
@@ -19,7 +37,12 @@ LONGEST_BUTTON_BYTES = 64
 
 async def run(context: Context, request: Request) -> Reply:
     if not request.arguments:
-        raise BadRequest(f"an alert needs a condition: {EXAMPLES[0]}")
+        return empty()
+    line = NOW.sub("", request.arguments)
+    try:
+        parse(line, context.catalogue.find)
+    except LanguageError as error:
+        return form(context, error, line)
     armed = await context.create_alert(request, request.arguments)
     alert = armed.alert
     spec = parse(alert.text, context.catalogue.find)
@@ -30,36 +53,79 @@ async def run(context: Context, request: Request) -> Reply:
     lines += doubts(armed, spec, instrument)
     lines += near(armed, spec, [view.alert for view in await context.alerts(request)], context)
     if request.arguments.lower().endswith(" now") and not armed.already_true:
-        lines.append("Its condition does not hold now, so nothing rang yet.")
+        lines.append(_("Its condition does not hold now, so nothing rang yet."))
     if armed.behind:
-        lines.append(f"The alert engine is {armed.behind:,} frames behind; the alert hears what comes after them.")
+        lines.append(
+            _("The alert engine is {behind:,} frames behind; the alert hears what comes after them.").format(
+                behind=armed.behind
+            )
+        )
     if reachable:
-        lines.append(f"It goes to: {', '.join(each.label for each in reachable)}.")
+        lines.append(_("It goes to: {names}.").format(names=", ".join(each.label for each in reachable)))
     else:
-        lines.append("You have nowhere that it could ring: open tocsin chat on this machine, or push add URL.")
+        lines.append(_("You have nowhere that it could ring: open tocsin chat on this machine, or push add URL."))
     return Reply(
-        title=f"You have this alert already: {alert.id}" if armed.existed else f"Alert {alert.id} is set",
+        title=_("You have this alert already: {id}").format(id=alert.id)
+        if armed.existed
+        else _("Alert {id} is set").format(id=alert.id),
         lines=tuple(lines),
         buttons=buttons(armed, spec),
         facts=facts(armed, spec),
     )
 
 
+def empty() -> Reply:
+    """What is still to be said is everything."""
+    told = (_("What shall ring when? Write it in a line, as in {examples}.").format(examples=EXAMPLES[0]),)
+    shown = Form(title=_("A new alert"), command="alert", arguments=ARGUMENTS)
+    return Reply(title=_("A new alert"), lines=told, form=shown, ok=False)
+
+
+def form(
+    context: Context, error: LanguageError, line: str, *, title: str = _("A new alert"), command: str = "alert"
+) -> Reply:
+    """What is wrong with the line, and beside it the form with what was understood of it."""
+    shown = Form(title=title, command=command, arguments=ARGUMENTS, values=understood(line, context.catalogue.find))
+    return Reply(lines=tuple(error.text.splitlines()), form=shown, ok=False)
+
+
+def values_of(spec: AlertSpec) -> dict[str, str]:
+    """What the form holds for this alert."""
+    told = {
+        "instrument": spec.series.instruments[0],
+        "condition": spec.condition,
+        "level": digits(spec.level),
+        "repeat": spec.repeat,
+        "note": spec.note,
+    }
+    return {name: value for name, value in told.items() if value}
+
+
 def against(armed: Armed, spec: AlertSpec, instrument: Instrument) -> list[str]:
     """The price it stands against, how far that is, and what happens where the condition holds already."""
     if armed.price is None:
-        return [f"There is no price of {instrument.name} yet: the first one says from which side it waits."]
-    side = "above" if spec.level >= armed.price else "below"
+        return [
+            _("There is no price of {instrument} yet: the first one says from which side it waits.").format(
+                instrument=instrument.name
+            )
+        ]
+    side = _("above") if spec.level >= armed.price else _("below")
     share = wording.percent(abs(distance(armed.price, spec.level)), signed=False)
     away = wording.price(abs(spec.level - armed.price), instrument.decimals)
     told = [
-        f"{instrument.name} is at {wording.price(armed.price, instrument.decimals)} {instrument.currency}:"
-        f" the level is {away} ({share}) {side} it."
+        _("{instrument} is at {price} {currency}: the level is {away} ({share}) {side} it.").format(
+            instrument=instrument.name,
+            price=wording.price(armed.price, instrument.decimals),
+            currency=instrument.currency,
+            away=away,
+            share=share,
+            side=side,
+        )
     ]
     if armed.already_true and armed.alert.generation:
-        told.append("That holds already: it rings now.")
+        told.append(_("That holds already: it rings now."))
     elif armed.already_true:
-        told.append("That holds already: it rings on the next cross, once the price has been on the other side.")
+        told.append(_("That holds already: it rings on the next cross, once the price has been on the other side."))
     return told
 
 
@@ -69,8 +135,9 @@ def doubts(armed: Armed, spec: AlertSpec, instrument: Instrument) -> list[str]:
         return []
     level = wording.price(spec.level, instrument.decimals)
     return [
-        f"Is {level} what you meant? The price is {wording.price(armed.price, instrument.decimals)}."
-        f" delete {armed.alert.id} takes it back."
+        _("Is {level} what you meant? The price is {price}. delete {id} takes it back.").format(
+            level=level, price=wording.price(armed.price, instrument.decimals), id=armed.alert.id
+        )
     ]
 
 
@@ -84,7 +151,7 @@ def near(armed: Armed, spec: AlertSpec, others: Sequence[Alert], context: Contex
             spec_there = parse(other.text, context.catalogue.find)
             same_way = spec_there.condition == spec.condition and spec_there.series == spec.series
             if same_way and abs(spec_there.level / spec.level - 1) < NEAR:
-                told.append(f"Alert {other.id} is nearly the same: {other.text}")
+                told.append(_("Alert {id} is nearly the same: {other}").format(id=other.id, other=other.text))
     return told
 
 
@@ -98,10 +165,10 @@ def buttons(armed: Armed, spec: AlertSpec) -> tuple[Button, ...]:
     offered = []
     fire = f"alert {alert.text} now"
     if armed.already_true and not alert.generation and len(fire.encode()) <= LONGEST_BUTTON_BYTES:
-        offered.append(Button(label="Fire now", line=fire))
+        offered.append(Button(label=_("Fire now"), line=fire))
     if alert.state != State.DELETED:
-        offered.append(Button(label="Why", line=f"why {alert.id}"))
-        offered.append(Button(label="Delete", line=f"delete {alert.id}"))
+        offered.append(Button(label=_("Why"), line=f"why {alert.id}"))
+        offered.append(Button(label=_("Delete"), line=f"delete {alert.id}"))
     return tuple(offered)
 
 

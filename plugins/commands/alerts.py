@@ -5,21 +5,23 @@ from typing import Any
 import msgspec
 
 from hub import wording
-from hub.model import Nature, Reply, Request, State
+from hub.i18n import _, later
+from hub.model import Argument, Nature, Reply, Request, State
 from hub.plugin import AlertView, BadRequest, Context
 from hub.rules.language import AlertSpec, describe, parse
 
 USAGE = "alerts [all]"
-SUMMARY = "Your alerts: how far each is, and when it rang; with all, also those that are over."
+SUMMARY = later("Your alerts: how far each is, and when it rang; with all, also those that are over.")
 EXAMPLES = ("alerts", "alerts all")
+ARGUMENTS = (Argument(name="which", about="all: also those that are over", kind="choice", choices=("all",)),)
 
-HEAD = ("no.", "alert", "state", "price", "away", "rang")
+HEAD = (later("no."), later("alert"), later("state"), later("price"), later("away"), later("rang"))
 STATES = {
-    State.ARMED: "waiting",
-    State.DWELLING: "holding",
-    State.FIRED: "rang, waits behind its band",
-    State.DONE: "done",
-    State.BLIND: "no price",
+    State.ARMED: later("waiting"),
+    State.DWELLING: later("holding"),
+    State.FIRED: later("rang, waits behind its band"),
+    State.DONE: later("done"),
+    State.BLIND: later("no price"),
 }
 SHOWN = 50
 
@@ -27,18 +29,24 @@ SHOWN = 50
 async def run(context: Context, request: Request) -> Reply:
     word = request.arguments.lower()
     if word not in ("", "all"):
-        raise BadRequest(f'alerts takes no "{request.arguments}": write alerts, or alerts all')
+        raise BadRequest(
+            _('alerts takes no "{arguments}": write alerts, or alerts all').format(arguments=request.arguments)
+        )
     views = list(await context.alerts(request, finished=word == "all"))
     if not views:
         return Reply(
-            title="Your alerts", lines=("You have none. Write for example: gold > 2400",), facts={"alerts": []}
+            title=_("Your alerts"), lines=(_("You have none. Write for example: gold > 2400"),), facts={"alerts": []}
         )
     zone, now = request.user.time_zone, context.now()
     rows = [row(context, view, zone, now) for view in views[:SHOWN]]
-    lines = () if len(views) <= SHOWN else (f"… and {len(views) - SHOWN} more; why with a number shows any of them",)
+    lines = (
+        ()
+        if len(views) <= SHOWN
+        else (_("… and {count} more; why with a number shows any of them").format(count=len(views) - SHOWN),)
+    )
     return Reply(
-        title="Your alerts",
-        table=(HEAD, *rows),
+        title=_("Your alerts"),
+        table=(tuple(map(_, HEAD)), *rows),
         lines=lines,
         facts={"alerts": [fact(context, view, zone, now) for view in views]},
     )
@@ -51,7 +59,7 @@ def row(context: Context, view: AlertView, zone: str, now: int) -> tuple[str, ..
         str(alert.id),
         words(context, view, spec),
         state(view, zone, now),
-        wording.price(quote.price, context.decimals_of(alert.instrument)) if quote else "no price yet",
+        wording.price(quote.price, context.decimals_of(alert.instrument)) if quote else _("no price yet"),
         wording.percent(spec.level / quote.price - 1) if quote and spec else "",
         rang(view, zone, now),
     )
@@ -73,19 +81,26 @@ def words(context: Context, view: AlertView, spec: AlertSpec | None) -> str:
 def state(view: AlertView, zone: str, now: int) -> str:
     alert = view.alert
     if alert.state == State.SNOOZED and alert.snoozed_until is not None:
-        return f"silent until {wording.clock(alert.snoozed_until, zone, now)}"
+        return _("silent until {clock}").format(clock=wording.clock(alert.snoozed_until, zone, now))
+    if alert.state == State.MUTED:
+        end = (
+            _("until {clock}").format(clock=wording.clock(alert.muted_until, zone, now))
+            if alert.muted_until
+            else _("until mute {instrument} off").format(instrument=alert.instrument)
+        )
+        return _("muted {end}").format(end=end)
     if alert.state == State.FIRED and not alert.generation:
-        return "held already, waits for the next cross"
-    return STATES.get(alert.state, alert.state.value)
+        return _("held already, waits for the next cross")
+    return _(STATES.get(alert.state, alert.state.value))
 
 
 def rang(view: AlertView, zone: str, now: int) -> str:
     trigger = view.last_trigger
     if trigger is None:
-        return "never"
+        return _("never")
     when = wording.clock(trigger.venue_time or trigger.received_at, zone, now)
-    times = f" ({trigger.generation} times)" if trigger.generation > 1 else ""
-    told = "" if trigger.nature == Nature.LIVE else f", {trigger.nature.value}"
+    times = _(" ({generation} times)").format(generation=trigger.generation) if trigger.generation > 1 else ""
+    told = "" if trigger.nature == Nature.LIVE else f", {wording.nature(trigger.nature)}"
     return f"{when}{times}{told}"
 
 

@@ -11,7 +11,7 @@ from charts.subject import subject_of
 from charts.words import Wanted
 from hub import units, wording
 from hub.history.ladder import length_us
-from hub.model import Button, Instrument, Nature, Reply, Request, Role, State
+from hub.model import Argument, Button, Instrument, Nature, Reply, Request, Role, State
 from hub.plugin import AlertView, BadRequest, Context
 from hub.rules.language import parse
 from hub.spans import Span, parse_span
@@ -19,6 +19,14 @@ from hub.spans import Span, parse_span
 USAGE = "chart gold [24h] [candles|line|area] [vs silver] [ma20 ema50 bollinger rsi volume] [dark] [in eur] [levels]"
 SUMMARY = "A picture of what a price did, with your alerts in it."
 EXAMPLES = ("chart gold", "chart gold 7d ma20 ema50", "chart btc 24h area dark", "chart gold vs silver 30d")
+ARGUMENTS = (
+    Argument(name="instrument", about="what to draw", kind="instrument", required=True, example="gold"),
+    Argument(name="span", about="how far back", kind="span", example="24h"),
+    Argument(name="kind", about="how it is drawn", kind="choice", choices=("candles", "line", "area")),
+    Argument(name="against", about="what to compare it with", kind="instrument", lead="vs", example="silver"),
+    Argument(name="indicators", about="ma20 ema50 bollinger rsi volume levels", example="ma20 volume"),
+    Argument(name="theme", about="its ground", kind="choice", choices=("light", "dark")),
+)
 ROLE = Role.GUEST
 
 DEFAULT_SPAN = "24h"

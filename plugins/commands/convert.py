@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from hub import currencies, units, wording
-from hub.model import Instrument, Nature, Quote, Reply, Request, Role
+from hub.model import Argument, Instrument, Nature, Quote, Reply, Request, Role
 from hub.plugin import BadRequest, Context
 from hub.rules.numbers import NoNumber, number
 from plugins.commands.price import remarks
@@ -20,6 +20,11 @@ from plugins.commands.price import remarks
 USAGE = "convert AMOUNT [g|oz|kg|tola|tael] THING [22k] [to] THING"
 SUMMARY = "What an amount of a metal, coin, stock or currency is in any other."
 EXAMPLES = ("convert 10 g gold 22k inr", "convert 500 eur usd", "convert 1 btc gold", "convert 1000 usd to g gold")
+ARGUMENTS = (
+    Argument(name="amount", about="how much", kind="number", required=True, example="10"),
+    Argument(name="source", about="of what, with its weight and karat", required=True, example="g gold 22k"),
+    Argument(name="target", about="into what", lead="to", example="inr"),
+)
 ROLE = Role.GUEST
 
 MOST = 1e15

@@ -1,30 +1,37 @@
 """`delete 12`: takes an alert away; `delete 12 undo` brings it back."""
 
-import re
-
-from hub.model import Button, Reply, Request
+from hub.i18n import _, later
+from hub.model import Argument, Button, Reply, Request, State
 from hub.plugin import BadRequest, Context
+from plugins.commands.acting import ALERT, number_and_rest, said
 
 USAGE = "delete NUMBER [undo]"
-SUMMARY = "Takes an alert away; undo brings it back."
+SUMMARY = later("Takes an alert away; undo brings it back.")
 EXAMPLES = ("delete 12", "delete 12 undo")
-
-ARGUMENTS = re.compile(r"#?([0-9]{1,15})(\s+undo)?", re.IGNORECASE)
+ARGUMENTS = (ALERT, Argument(name="undo", about="brings it back", kind="choice", choices=("undo",)))
 
 
 async def run(context: Context, request: Request) -> Reply:
-    found = ARGUMENTS.fullmatch(request.arguments.strip())
-    if not found:
-        raise BadRequest("which alert? Write its number: delete 12, or delete 12 undo (alerts shows the numbers)")
-    undo = found[2] is not None
-    alert = await context.delete(request, int(found[1]), undo=undo)
+    alert_id, word = number_and_rest(request.arguments, "delete 12, or delete 12 undo")
+    if word.lower() not in ("", "undo"):
+        raise BadRequest(
+            _('"{word}" says nothing here: write delete {alert_id}, or delete {alert_id} undo').format(
+                word=word, alert_id=alert_id
+            )
+        )
+    undo = bool(word)
+    alert = await context.delete(request, alert_id, undo=undo)
     facts: dict[str, object] = {"id": alert.id, "text": alert.text, "state": alert.state.value}
+    lines = await said(context, request, alert)
     if undo:
-        line = "It watches again from where the price is now; what happened meanwhile does not ring."
-        return Reply(title=f"Alert {alert.id} is back", lines=(alert.text, line), facts=facts)
+        over = _("It is {state}, as it was: again {id} arms it.").format(state=alert.state.value, id=alert.id)
+        watches = _("It watches again from where the price is now; what happened meanwhile does not ring.")
+        line = watches if alert.state is State.ARMED else over
+        return Reply(title=_("Alert {id} is back").format(id=alert.id), lines=(*lines, line), replace=True, facts=facts)
     return Reply(
-        title=f"Alert {alert.id} is deleted",
-        lines=(alert.text,),
-        buttons=(Button(label="Undo", line=f"delete {alert.id} undo"),),
+        title=_("Alert {id} is deleted").format(id=alert.id),
+        lines=lines,
+        buttons=(Button(label=_("Undo"), line=f"delete {alert.id} undo"),),
+        replace=True,
         facts=facts,
     )

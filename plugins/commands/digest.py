@@ -7,12 +7,18 @@ from typing import Any
 import msgspec
 
 from hub import schedule, wording
-from hub.model import Button, Destination, Digest, Reply, Request
+from hub.model import Argument, Button, Destination, Digest, Reply, Request
 from hub.plugin import BadRequest, Context
 
 USAGE = "digest [08:00 [mon-fri] [watch | portfolio] [to N] | off | on | remove N]"
 SUMMARY = "A summary at a time of day: your list, what changed, nearest alerts, portfolio."
 EXAMPLES = ("digest 08:00", "digest 08:00 mon-fri", "digest 07:30 weekends portfolio", "digest", "digest off")
+ARGUMENTS = (
+    Argument(name="time", about="when, by your clock; off ends them", example="08:00"),
+    Argument(name="days", about="on which days", example="mon-fri"),
+    Argument(name="about", about="what it tells", kind="choice", choices=("watch", "portfolio")),
+    Argument(name="to", about="the number of a destination (push)", kind="number", lead="to"),
+)
 
 HEAD = ("no.", "when", "what", "next", "to")
 ABOUT = {"all": "all", "watch": "watch", "list": "watch", "portfolio": "portfolio"}

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 
 from hub.i18n import later
-from hub.model import Button, Reply, Request, Role
+from hub.model import Argument, Button, Reply, Request, Role
 from hub.plugin import BadRequest, Context
 
 USAGE = "forget [yes CODE]"
 SUMMARY = "Removes everything that this hub keeps of you; asks first."
 PRIVATE = True
 EXAMPLES = ("forget",)
+ARGUMENTS = (Argument(name="code", about="what the answer to forget says", lead="yes"),)
 
 NAMES = {
     "alerts": later("alerts, counting those that are over"),

@@ -2,12 +2,13 @@
 
 import msgspec
 
-from hub.model import Reply, Request, Role
+from hub.model import Argument, Reply, Request, Role
 from hub.plugin import BadRequest, Command, Context
 
 USAGE = "help [COMMAND]"
 SUMMARY = "What can be asked here."
 EXAMPLES = ("help", "help alert")
+ARGUMENTS = (Argument(name="command", about="which one to explain", example="alert"),)
 ROLE = Role.GUEST
 
 

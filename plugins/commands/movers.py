@@ -3,13 +3,17 @@
 from typing import Literal, get_args
 
 from hub import wording
-from hub.model import Button, Mover, Reply, Request, Role
+from hub.model import Argument, Button, Mover, Reply, Request, Role
 from hub.plugin import BadRequest, Context
 from plugins.commands.price import remarks
 
 USAGE = "movers [1h|24h|7d] [up|down|volatile]"
 SUMMARY = "What rose and what fell the most, or what is most volatile."
 EXAMPLES = ("movers", "movers 7d", "movers 1h down", "movers volatile")
+ARGUMENTS = (
+    Argument(name="span", about="over which time", kind="choice", choices=("1h", "24h", "7d")),
+    Argument(name="by", about="what counts", kind="choice", choices=("up", "down", "volatile")),
+)
 ROLE = Role.GUEST
 
 By = Literal["up", "down", "volatile"]

@@ -10,7 +10,7 @@ import msgspec
 
 from hub import currencies, wording
 from hub.lots import amount_of, read_lot, read_sale
-from hub.model import Button, Instrument, Lot, Nature, Quote, Reply, Request
+from hub.model import Argument, Button, Instrument, Lot, Nature, Quote, Reply, Request
 from hub.plugin import BadRequest, Context
 from hub.portfolio import Portfolio, ValuedLot, bar, held, own_currency, valued
 from plugins.commands.portfolio_chart import chart, fitting
@@ -28,6 +28,15 @@ EXAMPLES = (
     "portfolio chart 90d",
     "portfolio sell 2 0.2 at 61000",
     "portfolio remove 1",
+)
+ARGUMENTS = (
+    Argument(
+        name="action",
+        about="what to do; without it, what you hold",
+        kind="choice",
+        choices=("add", "sell", "remove", "chart", "in"),
+    ),
+    Argument(name="what", about="the lot, its number, a span or a currency", example="0.5 btc at 42000"),
 )
 
 HEAD = ("no.", "lot", "bought", "cost", "value", "profit")
@@ -163,7 +172,7 @@ def money(value: float) -> str:
 
 def signed(value: float) -> str:
     rounded = round(value, 2) + 0.0
-    return f"{rounded:+,.2f}" if rounded else "0.00"
+    return wording.own(f"{rounded:+,.2f}" if rounded else "0.00")
 
 
 def sums(found: Portfolio) -> list[str]:

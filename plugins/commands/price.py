@@ -6,16 +6,18 @@ from typing import Any
 import msgspec
 
 from hub import wording
-from hub.model import SECOND_US, Instrument, Nature, Quote, Reply, Request, Role
+from hub.i18n import _, later
+from hub.model import SECOND_US, Argument, Instrument, Nature, Quote, Reply, Request, Role
 from hub.plugin import Context
 from plugins.commands.status import all_of
 
 USAGE = "price [gold silver …]"
-SUMMARY = "What things cost now; without a name, everything that this hub follows."
+SUMMARY = later("What things cost now; without a name, everything that this hub follows.")
 EXAMPLES = ("price", "price gold", "price gold silver btc")
+ARGUMENTS = (Argument(name="instruments", about="what to look at; without it, everything", kind="instruments"),)
 ROLE = Role.GUEST
 
-HEAD = ("instrument", "price", "day", "low", "high", "age", "")
+HEAD = (later("instrument"), later("price"), later("day"), later("low"), later("high"), later("age"), "")
 
 
 async def run(context: Context, request: Request) -> Reply:
@@ -24,7 +26,7 @@ async def run(context: Context, request: Request) -> Reply:
     instruments = list(found.values()) or sorted(context.catalogue.served(), key=lambda instrument: instrument.name)
     if not instruments:
         return Reply(
-            title="Prices", lines=("This hub follows nothing yet: name a feed and its symbols in config.toml.",)
+            title=_("Prices"), lines=(_("This hub follows nothing yet: name a feed and its symbols in config.toml."),)
         )
     served = {instrument.id for instrument in context.catalogue.served()}
     rows, facts, without, waiting = [], [], [], False
@@ -38,8 +40,8 @@ async def run(context: Context, request: Request) -> Reply:
             facts.append(fact(instrument, quote, context.now()))
     if waiting:
         without += reasons(await context.status())
-    table = (HEAD, *rows) if rows else ()
-    return Reply(title="Prices", table=table, lines=tuple(without), facts={"quotes": facts})
+    table = (tuple(map(_, HEAD)), *rows) if rows else ()
+    return Reply(title=_("Prices"), table=table, lines=tuple(without), facts={"quotes": facts})
 
 
 def row(instrument: Instrument, quote: Quote, zone: str, now: int) -> tuple[str, ...]:
@@ -66,11 +68,11 @@ def change(quote: Quote) -> float:
 
 def remarks(instrument: Instrument, quote: Quote, now: int) -> Sequence[str]:
     """Whatever a reader should know before trusting the price."""
-    said = [] if quote.nature == Nature.LIVE else [quote.nature.value]
+    said = [] if quote.nature == Nature.LIVE else [wording.nature(quote.nature)]
     if not quote.market_open:
-        said.append("market closed")
+        said.append(_("market closed"))
     elif is_stale(instrument, quote, now):
-        said.append("stale")
+        said.append(_("stale"))
     return said
 
 
@@ -101,17 +103,22 @@ def fact(instrument: Instrument, quote: Quote, now: int) -> dict[str, Any]:
 
 def absent(instrument: Instrument, is_served: bool) -> str:
     if is_served:
-        return f"{instrument.name} ({instrument.id}): no price yet"
-    return f"{instrument.name} ({instrument.id}): no feed of this hub serves it; add it to one in config.toml"
+        return _("{instrument} ({id}): no price yet").format(instrument=instrument.name, id=instrument.id)
+    return _("{instrument} ({id}): no feed of this hub serves it; add it to one in config.toml").format(
+        instrument=instrument.name, id=instrument.id
+    )
 
 
 def reasons(told: Mapping[str, Any]) -> list[str]:
     """Why a price that should be there is not: feeds that are down, or that nobody runs."""
     ingests = all_of(told, "ingest")
     if not ingests:
-        return ["No feed runs in this hub now, so no price comes: tocsin run starts them."]
+        return [_("No feed runs in this hub now, so no price comes: tocsin run starts them.")]
     down = [feed for ingest in ingests for feed in ingest.get("feeds", ()) if feed.get("reason")]
-    lines = [f"The feed {feed.get('name')} is down, and tries again: {feed['reason']}." for feed in down]
+    lines = [
+        _("The feed {name} is down, and tries again: {reason}.").format(name=feed.get("name"), reason=feed["reason"])
+        for feed in down
+    ]
     if any("network" in str(feed["reason"]) for feed in down):
-        lines.append("Meanwhile make demo shows the hub on a simulated market.")
+        lines.append(_("Meanwhile make demo shows the hub on a simulated market."))
     return lines

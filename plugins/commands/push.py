@@ -8,13 +8,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from hub import wording
-from hub.model import Button, Destination, Reply, Request
+from hub.model import Argument, Button, Destination, Reply, Request
 from hub.plugin import Added, BadRequest, Context, DestinationView, Tried
 
 USAGE = "push [add URL | test N | off N | on N | remove N]"
 SUMMARY = "Where your alerts go: phones and services by URL, webhooks."
 PRIVATE = True
 EXAMPLES = ("push", "push add ntfy://your-topic", "push off 2", "push test 2", "push on 2", "push remove 2")
+ARGUMENTS = (
+    Argument(
+        name="action",
+        about="what to do; without it, where your alerts go",
+        kind="choice",
+        choices=("add", "test", "off", "on", "remove"),
+    ),
+    Argument(name="destination", about="an address to add, or the number of one", example="ntfy://your-topic"),
+)
 
 HEAD = ("no", "kind", "where", "state", "last")
 NUMBER = re.compile(r"#?([0-9]{1,15})")

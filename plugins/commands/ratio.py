@@ -1,13 +1,19 @@
 """`ratio gold silver 90d`: how many of the second one of the first costs, over time."""
 
 from charts import words
-from hub.model import Reply, Request, Role
+from hub.model import Argument, Reply, Request, Role
 from hub.plugin import BadRequest, Context
 from plugins.commands.chart import drawn
 
 USAGE = "ratio gold silver [90d] [ma20 ema50 bollinger rsi] [dark]"
 SUMMARY = "How many of the second one of the first costs, over time."
 EXAMPLES = ("ratio gold silver", "ratio gold silver 90d ma20")
+ARGUMENTS = (
+    Argument(name="instrument", about="how much of this", kind="instrument", required=True, example="gold"),
+    Argument(name="other", about="in this", kind="instrument", required=True, example="silver"),
+    Argument(name="span", about="how far back", kind="span", example="90d"),
+    Argument(name="indicators", about="ma20 ema50 bollinger rsi", example="ma20"),
+)
 ROLE = Role.GUEST
 
 

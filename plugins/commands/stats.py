@@ -13,13 +13,19 @@ import msgspec
 from hub import wording
 from hub.history import statistics as of
 from hub.history.ladder import RUNGS
-from hub.model import Button, Candle, Instrument, Reply, Request, Role, Summary
+from hub.model import Argument, Button, Candle, Instrument, Reply, Request, Role, Summary
 from hub.plugin import BadRequest, Context
 from hub.spans import Span, find_span, parse_span
 
 USAGE = "stats gold [7d | 2014-05-02 | …] [by hour | by weekday] [vs silver]"
 SUMMARY = "What a price did: mean, range, volatility, drawdown; by hour or weekday; how two move together."
 EXAMPLES = ("stats gold", "stats gold 7d", "stats gold by hour", "stats gold by weekday 1y", "stats gold vs silver 30d")
+ARGUMENTS = (
+    Argument(name="instrument", about="of what", kind="instrument", required=True, example="gold"),
+    Argument(name="span", about="how far back", kind="span", example="7d"),
+    Argument(name="by", about="its habits", kind="choice", choices=("hour", "weekday"), lead="by"),
+    Argument(name="against", about="what it moves together with", kind="instrument", lead="vs", example="silver"),
+)
 ROLE = Role.GUEST
 
 SPANS = ("1h", "24h", "7d", "30d", "1y")
@@ -123,7 +129,7 @@ def table(instrument: Instrument, heads: Sequence[str], found: Sequence[Summary 
             "volatility",
             lambda one: NOTHING if one.volatility is None else wording.percent(one.volatility, signed=False),
         ),
-        ("volume", lambda one: f"{one.volume:,.2f}"),
+        ("volume", lambda one: wording.own(f"{one.volume:,.2f}")),
         ("ticks", lambda one: f"{one.count:,}"),
     ]
     if not any(one and one.volume for one in found):
@@ -242,7 +248,7 @@ def season_rung(zone: str, span: Span) -> str:
 def fine(share: float) -> str:
     """A mean change of an hour is small: three decimals, and no sign where they are all nothing."""
     shown = round(share * 100, 3) + 0.0
-    return f"{shown:+.3f} %" if shown else "0.000 %"
+    return wording.own(f"{shown:+.3f} %" if shown else "0.000 %")
 
 
 def name_of(season: str, key: int) -> str:

@@ -7,13 +7,14 @@ import re
 from collections.abc import Sequence
 
 from hub import wording
-from hub.model import Button, Instrument, Nature, Quote, Reply, Request, WatchList
+from hub.model import Argument, Button, Instrument, Nature, Quote, Reply, Request, WatchList
 from hub.plugin import BadRequest, Context
 from plugins.commands.price import change, remarks
 
 USAGE = "watch [gold silver … | NAME: gold … | remove gold | lists | delete NAME]"
 SUMMARY = "Boards of what you look at together: price, day, the last 24 hours."
 EXAMPLES = ("watch gold silver btc", "watch", "watch metals: gold silver", "watch remove silver", "watch lists")
+ARGUMENTS = (Argument(name="instruments", about="what to add to your list; without it, the board", kind="instruments"),)
 
 HEAD = ("instrument", "price", "day", "24 h", "age", "")
 LIST_NAME = re.compile(r"[^\W_][\w -]{0,30}")

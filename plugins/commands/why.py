@@ -6,34 +6,37 @@ import msgspec
 
 from hub import wording
 from hub.evidence import amount
-from hub.model import Instrument, Nature, Quote, Reply, Request, Trigger
+from hub.i18n import _, later
+from hub.model import Argument, Instrument, Nature, Quote, Reply, Request, Trigger
 from hub.plugin import AlertView, BadRequest, Context
 from hub.rules.language import describe, parse
 
+ARGUMENTS = (Argument(name="alert", about="the number of the alert", kind="alert", required=True, example="12"),)
 USAGE = "why NUMBER"
-SUMMARY = "Why an alert rang, or why it did not."
+SUMMARY = later("Why an alert rang, or why it did not.")
 EXAMPLES = ("why 12",)
 
+DIRECTIONS = {"up": later("up"), "down": later("down")}
 NUMBER = re.compile(r"#?([0-9]{1,15})")
 
 
 async def run(context: Context, request: Request) -> Reply:
     found = NUMBER.fullmatch(request.arguments.strip())
     if not found:
-        raise BadRequest("which alert? Write its number: why 12 (alerts shows the numbers)")
+        raise BadRequest(_("which alert? Write its number: why 12 (alerts shows the numbers)"))
     view = await context.alert(request, int(found[1]))
     alert, zone, now = view.alert, request.user.time_zone, context.now()
     instrument = context.catalogue.get(alert.instrument)
-    lines = [words(context, view, instrument), f"It waits for: {view.waits_for}."]
+    lines = [words(context, view, instrument), _("It waits for: {waits_for}.").format(waits_for=view.waits_for)]
     if instrument:
         lines.append(market(instrument, view.quote, zone, now))
     lines += armed(view, instrument, zone, now)
     if view.last_trigger:
         lines.append(evidence(view.last_trigger, context.decimals_of(alert.instrument), zone, now))
-    lines += section("Delivered", view.deliveries)
-    lines += section("Its life", view.history)
+    lines += section(_("Delivered"), view.deliveries)
+    lines += section(_("Its life"), view.history)
     return Reply(
-        title=f"Alert {alert.id}",
+        title=_("Alert {id}").format(id=alert.id),
         lines=tuple(lines),
         facts={"view": msgspec.to_builtins(view), "text": alert.text, "waits_for": view.waits_for},
     )
@@ -50,16 +53,18 @@ def words(context: Context, view: AlertView, instrument: Instrument | None) -> s
 def market(instrument: Instrument, quote: Quote | None, zone: str, now: int) -> str:
     """The last tick, its source, and whether anything should be coming."""
     if quote is None:
-        return f"No price of {instrument.name} has come yet."
+        return _("No price of {instrument} has come yet.").format(instrument=instrument.name)
     when = wording.clock(quote.time, zone, now)
     age = "" if quote.nature == Nature.RECORDING else f", {wording.age(now - quote.received_at)}"
-    origin = quote.source if quote.nature == Nature.LIVE else f"{quote.source}, {quote.nature.value}"
+    origin = quote.source if quote.nature == Nature.LIVE else f"{quote.source}, {wording.nature(quote.nature)}"
     price = f"{wording.price(quote.price, instrument.decimals)} {instrument.currency}"
-    told = f"Last price: {price} at {when}{age} ({origin})."
+    told = _("Last price: {price} at {when}{age} ({origin}).").format(price=price, when=when, age=age, origin=origin)
     if not quote.market_open:
-        return f"{told} The market is closed."
+        return _("{told} The market is closed.").format(told=told)
     if quote.stale_since is not None:
-        return f"{told} It is stale since {wording.clock(quote.stale_since, zone, now)}."
+        return _("{told} It is stale since {clock}.").format(
+            told=told, clock=wording.clock(quote.stale_since, zone, now)
+        )
     return told
 
 
@@ -68,20 +73,31 @@ def armed(view: AlertView, instrument: Instrument | None, zone: str, now: int) -
     if alert.armed_price is None:
         return []
     price = wording.price(alert.armed_price, instrument.decimals if instrument else 2)
-    return [f"Armed {wording.clock(alert.armed_at, zone, now)} against {price}."]
+    return [_("Armed {clock} against {price}.").format(clock=wording.clock(alert.armed_at, zone, now), price=price)]
 
 
 def evidence(trigger: Trigger, decimals: int, zone: str, now: int) -> str:
     """The tick that crossed and the one before it, in full: rounding must not hide the crossing."""
     when = wording.clock(trigger.venue_time or trigger.received_at, zone, now)
-    price, level = (amount(value, decimals + 3, least=decimals) for value in (trigger.price, trigger.level))
-    before = (
-        "" if trigger.before_price is None else f" after {amount(trigger.before_price, decimals + 3, least=decimals)}"
+    price, level = (
+        wording.own(amount(value, decimals + 3, least=decimals)) for value in (trigger.price, trigger.level)
     )
-    told = f"Rang last {when}: {price}{before} went {trigger.direction} through {level} ({trigger.source}"
-    nature = "" if trigger.nature == Nature.LIVE else f", {trigger.nature.value}"
-    late = ", told late: the hub was not running then" if trigger.late else ""
-    times = f", {trigger.generation} times so far" if trigger.generation > 1 else ""
+    before = (
+        ""
+        if trigger.before_price is None
+        else _(" after {price}").format(price=wording.own(amount(trigger.before_price, decimals + 3, least=decimals)))
+    )
+    told = _("Rang last {when}: {price}{before} went {direction} through {level} ({source}").format(
+        when=when,
+        price=price,
+        before=before,
+        direction=_(DIRECTIONS[trigger.direction]),
+        level=level,
+        source=trigger.source,
+    )
+    nature = "" if trigger.nature == Nature.LIVE else f", {wording.nature(trigger.nature)}"
+    late = _(", told late: the hub was not running then") if trigger.late else ""
+    times = _(", {generation} times so far").format(generation=trigger.generation) if trigger.generation > 1 else ""
     return f"{told}{nature}{late}{times})."
 
 
