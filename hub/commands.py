@@ -72,11 +72,15 @@ def route(text: str, names: Sequence[str], is_instrument: Callable[[str], bool])
     price if its first word is an instrument, and else a command of somebody else's. Pure."""
     line = text.strip()
     if len(line) > LONGEST_LINE:
-        raise BadRequest(f"that line has {len(line)} characters; {LONGEST_LINE} is the most that is read")
-    first, _, arguments = line.partition(" ")
+        raise BadRequest(
+            _("that line has {length} characters; {most} is the most that is read").format(
+                length=len(line), most=LONGEST_LINE
+            )
+        )
+    first, _space, arguments = line.partition(" ")
     word = first.lstrip("/$").partition("@")[0].lower()
     if not word:
-        raise BadRequest("that line is empty: help says what can be asked")
+        raise BadRequest(_("that line is empty: help says what can be asked"))
     if word in names:
         return Routed(word, arguments.strip())
     plain = line.lstrip("/$")
@@ -122,7 +126,7 @@ def translations(text: str) -> dict[str, str]:
 
 
 def refused(text: str) -> Reply:
-    return Reply(ok=False, lines=tuple(text.splitlines()) or ("that was refused",))
+    return Reply(ok=False, lines=tuple(text.splitlines()) or (_("that was refused"),))
 
 
 class Commands:
@@ -260,16 +264,24 @@ class Commands:
         used = await self._counters.add(keys.lines(user.id, minute), 1, 120)
         left_s = ceil(((minute + 1) * wording.MINUTE_US - now) / SECOND_US)
         if used > most:
-            raise BadRequest(f"{most} lines a minute are answered; ask again in {left_s} s")
+            raise BadRequest(
+                _("{most} lines a minute are answered; ask again in {left_s} s").format(most=most, left_s=left_s)
+            )
         if used in (ceil(most * SAID_AT), most):
-            return f"({used} of the {most} lines that are answered in a minute; it starts anew in {left_s} s)"
+            return _("({used} of the {most} lines that are answered in a minute; it starts anew in {left_s} s)").format(
+                used=used, most=most, left_s=left_s
+            )
         return ""
 
     async def _alert_limit(self, user: User) -> str:
         """A warning from 80 % of a person's alerts on; the engine holds the limit itself."""
         most = self.config.alerts.per_person
         count = await self.ledger.read(lambda connection: view.unfinished(connection, user.owner_id))
-        return f"({count} of the {most} alerts that one person can have)" if count >= most * SAID_AT else ""
+        return (
+            _("({count} of the {most} alerts that one person can have)").format(count=count, most=most)
+            if count >= most * SAID_AT
+            else ""
+        )
 
     async def _ask(self, request: Request) -> Reply:
         """Over the bus, so that a command may live in any process."""
@@ -280,14 +292,20 @@ class Commands:
             return await self.bus.request(subject, request, Reply, COMMAND_TIMEOUT_S + 1)
         except TryLater as error:
             if not isinstance(error.__cause__, nats.errors.NoRespondersError):
-                raise BadRequest(f"{request.name} does not answer now ({error.reason}); try again") from error
+                raise BadRequest(
+                    _("{command} does not answer now ({reason}); try again").format(
+                        command=request.name, reason=error.reason
+                    )
+                ) from error
             if request.name in self._modules:
-                raise BadRequest(f"{request.name} is not served now; try again") from error
+                raise BadRequest(_("{command} is not served now; try again").format(command=request.name)) from error
             raise BadRequest(self._unknown(request.name)) from error
         except msgspec.MsgspecError as error:
             self.failed[request.name] += 1
             log.error("a command's answer could not be read", command=request.name, reason=str(error))
-            raise BadRequest(f"{request.name} answered what is not a reply: it was logged") from error
+            raise BadRequest(
+                _("{command} answered what is not a reply: it was logged").format(command=request.name)
+            ) from error
 
     async def _run(self, module: Command, request: Request) -> Reply:
         """One module's reply; what it raises ends here."""
@@ -305,13 +323,17 @@ class Commands:
             self.failed[module.NAME] += 1
             if not limit.expired():
                 log.exception("a command failed", command=module.NAME)
-                return refused(f"{module.NAME} failed: it was logged")
+                return refused(_("{name} failed: it was logged").format(name=module.NAME))
             log.error("a command took too long", command=module.NAME, limit_s=COMMAND_TIMEOUT_S)
-            return refused(f"{module.NAME} took longer than {COMMAND_TIMEOUT_S:g} s and was stopped")
+            return refused(
+                _("{name} took longer than {limit_s:g} s and was stopped").format(
+                    name=module.NAME, limit_s=COMMAND_TIMEOUT_S
+                )
+            )
         except Exception:
             self.failed[module.NAME] += 1
             log.exception("a command failed", command=module.NAME)
-            return refused(f"{module.NAME} failed: it was logged")
+            return refused(_("{name} failed: it was logged").format(name=module.NAME))
 
     def _is_instrument(self, word: str) -> bool:
         try:
@@ -323,12 +345,14 @@ class Commands:
     def _unknown(self, name: str) -> str:
         close = get_close_matches(name, list(self._modules), n=1, cutoff=0.6)
         if close:
-            return f'there is no command "{name}": did you mean {close[0]}?'
+            return _('there is no command "{name}": did you mean {close}?').format(name=name, close=close[0])
         try:
             self.catalogue.find(name)
         except BadRequest as error:
-            return f'there is no command "{name}", and as an instrument: {error.text}\nhelp says what can be asked'
-        return f'there is no command "{name}": help says what can be asked'
+            return _('there is no command "{name}", and as an instrument: {error}\nhelp says what can be asked').format(
+                name=name, error=error.text
+            )
+        return _('there is no command "{name}": help says what can be asked').format(name=name)
 
 
 def _account() -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from hub.i18n import _
 from hub.model import Instrument
 from hub.plugin import BadRequest
 from hub.sessions import SESSIONS
@@ -124,7 +125,11 @@ class Catalogue:
                 if len(meant) == 1:
                     return meant[0]
                 if meant:
-                    raise BadRequest(f"{_shown(word)} could be {_either(one.id for one in meant)}: say which")
+                    raise BadRequest(
+                        _("{word} could be {either}: say which").format(
+                            word=_shown(word), either=_either(one.id for one in meant)
+                        )
+                    )
         raise BadRequest(self._unknown(word))
 
     def complete(self, prefix: str) -> list[str]:
@@ -148,10 +153,12 @@ class Catalogue:
 
     def _unknown(self, word: str) -> str:
         if not word.strip():
-            return 'an instrument is missing: write its name, like gold; "help" says more'
+            return _('an instrument is missing: write its name, like gold; "help" says more')
         near = get_close_matches(_plain(word)[:LONGEST_WORD], {*self._names, *self._bases}, n=3, cutoff=0.75)
-        nearest = f"; did you mean {_either(near)}?" if near else ";"
-        return f'{_shown(word)} is not an instrument known here{nearest} "price" lists what is served'
+        nearest = _("; did you mean {either}?").format(either=_either(near)) if near else ";"
+        return _('{word} is not an instrument known here{nearest} "price" lists what is served').format(
+            word=_shown(word), nearest=nearest
+        )
 
 
 def _index(instruments: Iterable[Instrument], words_of: Callable[[Instrument], tuple[str, ...]]) -> dict[str, set[str]]:

@@ -5,12 +5,15 @@ from typing import Literal
 
 import msgspec
 
+from hub.i18n import _, later
 from hub.model import Instrument
 from hub.rules.mistakes import SIGNS
 from hub.rules.numbers import digits
+from hub.wording import own
 
 Condition = Literal["above", "below", "crosses"]
 Repeat = Literal["once", "every time"]
+REPEATS: dict[Repeat, str] = {"once": later("once"), "every time": later("every time")}
 
 
 class Series(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,24 +71,25 @@ def describe(spec: AlertSpec, instrument: Instrument) -> str:
     """For people: "Gold rises to 2,400.00 or above, once"."""
     level = _price(spec.level, instrument.decimals)
     happens = {
-        "above": f"rises to {level} or above",
-        "below": f"falls to {level} or below",
-        "crosses": f"crosses {level}",
+        "above": _("{instrument} rises to {level} or above"),
+        "below": _("{instrument} falls to {level} or below"),
+        "crosses": _("{instrument} crosses {level}"),
     }[spec.condition]
-    parts = [f"{instrument.name} {happens}", spec.repeat]
+    parts = [happens.format(instrument=instrument.name, level=level), _(REPEATS[spec.repeat])]
     if spec.band is not None:
-        parts.append(f"band {digits(spec.band.value)}{' %' if spec.band.percent else ''}")
+        band = own(digits(spec.band.value)) + (" %" if spec.band.percent else "")
+        parts.append(_("band {band}").format(band=band))
     if spec.urgent:
-        parts.append("urgent")
+        parts.append(_("urgent"))
     if spec.via:
-        parts.append(f"via {' and '.join(spec.via)}")
+        parts.append(_("via {places}").format(places=_(" and ").join(spec.via)))
     if spec.note:
-        parts.append(f'note "{spec.note}"')
+        parts.append(_('note "{note}"').format(note=spec.note))
     return ", ".join(parts)
 
 
 def _price(value: float, decimals: int) -> str:
     """With the instrument's decimals, or more where the level has more."""
     written = digits(value)
-    own = len(written.partition(".")[2])
-    return f"{Decimal(written):,.{max(decimals, own)}f}"
+    places = len(written.partition(".")[2])
+    return own(f"{Decimal(written):,.{max(decimals, places)}f}")
