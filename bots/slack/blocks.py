@@ -41,11 +41,11 @@ def rich(*parts: Block) -> Block:
 
 def paragraph(lines: Sequence[str], *, bold_first: bool = False, most: int = limits.SECTION) -> Block:
     """Lines as they stand; the first one bold where it is a title."""
-    first, *rest = limits.cut_lines([part for line in lines for part in shown(line)] or [""], most)
-    elements = [_text(first, bold=bold_first)] if first else []
-    if rest:
-        elements.append(_text("\n" * bool(first) + "\n".join(rest)))
-    return {"type": "rich_text_section", "elements": elements or [_text("–")]}
+    kept = limits.cut_lines([part for line in lines for part in shown(line)] or [""], most)
+    first, rest = kept[0], "\n".join(kept[1:])
+    if not bold_first or not first:
+        return {"type": "rich_text_section", "elements": [_text("\n".join(kept))]}
+    return {"type": "rich_text_section", "elements": [_text(first, bold=True), *([_text(f"\n{rest}")] if rest else [])]}
 
 
 def quote(text: str, most: int = limits.SECTION) -> Block:
@@ -54,11 +54,12 @@ def quote(text: str, most: int = limits.SECTION) -> Block:
 
 def preformatted(lines: Sequence[str], most: int = limits.SECTION) -> Block:
     text = "\n".join(limits.cut_lines(list(lines), most))
-    return {"type": "rich_text_preformatted", "elements": [_text(text or " ")]}
+    return {"type": "rich_text_preformatted", "elements": [_text(text)]}
 
 
 def _text(text: str, *, bold: bool = False) -> Block:
-    element: Block = {"type": "text", "text": text}
+    """Slack refuses an empty one."""
+    element: Block = {"type": "text", "text": text or "–"}
     return element | ({"style": {"bold": True}} if bold else {})
 
 

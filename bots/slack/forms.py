@@ -25,7 +25,7 @@ ASK = Form(title="Ask Tocsin", command="", arguments=(LINE,))
 """Any line at all: what a message shortcut opens with the message's own words, so that nobody's words run unread."""
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Place(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """Where somebody was when they opened a form. `home`: in the App Home."""
 
     channel: str = ""
@@ -34,7 +34,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     home: bool = False
 
 
-class Carried(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Carried(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     form: Form
     place: Place
 

@@ -27,7 +27,7 @@ FIRST_BUTTONS = 4  # of each alert where there are several; the rest is in a men
 LEAST = 60  # characters that an alert keeps among many
 
 
-class Shared(msgspec.Struct, frozen=True, kw_only=True):
+class Shared(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the share button carries: a reply as it was, or the line that is asked again because of its picture."""
 
     title: str = ""
