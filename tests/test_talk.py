@@ -21,9 +21,10 @@ from prompt_toolkit.output.vt100 import Vt100_Output
 
 from hub import bus as subjects
 from hub import logs, talk
+from hub.app import core
 from hub.bus import Bus, connect
 from hub.chat import Seen, Shown, Vocabulary
-from hub.config import Config, HubSection
+from hub.config import BusSection, Config, HubSection
 from hub.ledger import open_ledger
 from hub.model import SECOND_US, File, Line, Message, Nature, Notification, Quote, Reply, Trigger
 from hub.talk import HubAddress, ask, chat, find_hub
@@ -428,3 +429,14 @@ async def test_without_a_terminal_lines_are_answered_in_plain_text(
         assert f"Saved: {path}\n" in said and path.read_bytes() == PICTURE
     assert "\x1b" not in said
     assert stop.is_set()
+
+
+async def test_a_hub_that_serves_answers_at_once(nats_server: Any, tmp_path: Path) -> None:
+    """The first line goes out as soon as the core is there, and nobody hears that nobody answers."""
+    roles = ("record", "alert", "deliver", "commands")
+    config = Config(folder=tmp_path / "hub", hub=HubSection(roles=roles), bus=BusSection(max_mb=16))
+    async with (
+        connect(nats_server.url, nats_server.token, "test") as bus,
+        core(config, nats_server.url, nats_server.token),
+    ):
+        assert (await talk.say(bus, "help", "operator")).ok

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import nats.errors
 import structlog
 
 from hub import bus as names
@@ -32,6 +33,9 @@ from hub.plugin import GiveUp, TryLater
 
 log = structlog.get_logger("app")
 BUS_PATIENCE_S = 15.0
+COMMANDS = "commands"
+ANSWER_S = 5.0
+"""So long a core may take from its start to its first answer; it is called serving then all the same."""
 
 
 async def main(_: Path) -> int:
@@ -119,8 +123,23 @@ async def core(config: Config, bus_url: str, bus_token: str) -> AsyncIterator["a
             await stack.enter_async_context(bus.serve(names.STATUS, partial(answer_status, tell)))
         running = asyncio.ensure_future(run_all(services, settled))
         try:
+            if COMMANDS in dict(services):
+                await _answers(bus, running)
             yield running
         finally:
             running.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.wait({running})
+
+
+async def _answers(bus: names.Bus, running: "asyncio.Future[None]") -> None:
+    """Until lines are answered: who hears that the hub serves may ask at once."""
+    with contextlib.suppress(TimeoutError, nats.errors.Error):
+        async with asyncio.timeout(ANSWER_S):
+            while not running.done():
+                try:
+                    await bus.call(names.MENU, b"", ANSWER_S)
+                except nats.errors.NoRespondersError:
+                    await asyncio.sleep(0.01)
+                else:
+                    return
