@@ -62,7 +62,9 @@ async def backed_up(tmp_path: Path, name: str = "copy.tar") -> Path:
 
 
 @pytest.mark.parametrize("name", ["copy.tar", "copy.tar.gz"])
-async def test_what_is_restored_is_one_moment_of_what_was_there(tmp_path: Path, name: str) -> None:
+async def test_what_is_restored_is_one_moment_of_what_was_there(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Ticks, candles and position agree, the person is there, and all of it was so at one time."""
     archive = await backed_up(tmp_path, name)
     assert await backup.restore(archive, configured(tmp_path), tmp_path / "new") == 0
@@ -75,6 +77,7 @@ async def test_what_is_restored_is_one_moment_of_what_was_there(tmp_path: Path, 
         assert sum(one.count for one in await restored.candles("XAU-USD", "1d", *EVER)) == len(ticks)
         assert await ledger.read(lambda connection: people.find_user(connection, ANNA)) is not None
     assert (tmp_path / "new" / "config.restored.toml").read_bytes() == (tmp_path / "config.toml").read_bytes()
+    assert "0 alerts, 1 person, as of" in capsys.readouterr().out
     assert archive.stat().st_mode & 0o077 == 0, "others may read the archive"
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")], "something was left behind"
 
@@ -130,6 +133,17 @@ async def test_nothing_that_is_there_is_written_over(tmp_path: Path) -> None:
     assert archive.read_bytes() == before
 
 
+async def test_a_log_that_was_left_behind_is_not_played_into_what_is_restored(tmp_path: Path) -> None:
+    """Somebody removed history.db and not history.db-wal: SQLite would mix the two."""
+    archive = await backed_up(tmp_path)
+    left = tmp_path / "new" / "history.db-wal"
+    left.parent.mkdir()
+    left.write_bytes(b"of another file")
+    with pytest.raises(HubProblem, match=r"history.db-wal is there already.*--data"):
+        await backup.restore(archive, configured(tmp_path), left.parent)
+    assert left.read_bytes() == b"of another file"
+
+
 def changed(archive: Path, how: str) -> None:
     content = bytearray(archive.read_bytes())
     if how == "a byte":
@@ -146,8 +160,9 @@ async def test_a_damaged_archive_is_refused_and_leaves_nothing(tmp_path: Path, h
     """The sentence says what to do, and the folder is as it was."""
     archive = await backed_up(tmp_path)
     changed(archive, how)
-    with pytest.raises(HubProblem, match=r"another copy|no backup of tocsin"):
+    with pytest.raises(HubProblem, match=r"another copy|no backup of tocsin") as refused:
         await backup.restore(archive, configured(tmp_path), tmp_path / "new")
+    assert "\n" not in str(refused.value)
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["hub.lock"]
 
 

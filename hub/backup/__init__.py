@@ -25,6 +25,7 @@ from hub.wording import iso
 
 ROOM = 1.02
 """So much more than the stores' own size has to be free."""
+ONE = {"ticks": "tick", "candles": "candle", "alerts": "alert", "people": "person"}
 
 
 async def main(file: Path, config: Path | None, data: Path | None) -> int:
@@ -125,7 +126,9 @@ def _need(room: Path, size: int) -> None:
 
 
 def _holds(manifest: Manifest) -> str:
-    facts = ", ".join(f"{count:,} {name}" for name, count in manifest.facts.items())
+    facts = ", ".join(
+        f"{count:,} {ONE.get(name, name) if count == 1 else name}" for name, count in manifest.facts.items()
+    )
     return f"{facts}, as of {iso(manifest.created_at)}"
 
 

@@ -149,5 +149,9 @@ def _reading(path: Path) -> Iterator[tarfile.TarFile]:
             yield tar
     except FileNotFoundError as error:
         raise HubProblem(f"there is no file {path}") from error
+    except tarfile.ReadError as error:
+        if "\n" not in str(error):
+            raise HubProblem(f"{path} cannot be read to its end ({error}): take another copy of it") from error
+        raise HubProblem(f"{path} is no backup of tocsin: it is no archive at all") from error
     except DAMAGED as error:
         raise HubProblem(f"{path} cannot be read to its end ({error}): take another copy of it") from error

@@ -82,10 +82,10 @@ class SqliteStore:
         yield target
 
     def must_be_empty(self) -> None:
-        if self.exists():
-            raise HubProblem(
-                f"{self.path} is there already and is left as it is: restore to another folder with --data"
-            )
+        """Its log alone too: SQLite would play that back into the file that is restored beside it."""
+        for path in (self.path, self.path.with_name(f"{self.path.name}-wal")):
+            if path.exists():
+                raise HubProblem(f"{path} is there already and is left as it is: restore to another folder with --data")
 
     def look_through(self, files: Sequence[Path]) -> None:
         (file,) = files
