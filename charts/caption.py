@@ -8,6 +8,9 @@ from hub.model import Nature
 
 LATE_START = 0.1
 """A first price so far into the span, as a share, is worth a sentence."""
+EARLY_END = 0.1
+"""So is a last candle that ended so long before the span does, and longer ago than markets are closed."""
+LONGEST_CLOSED_US = 4 * wording.DAY_US
 
 
 def lines(chart: Chart, subject: Subject) -> list[str]:
@@ -47,8 +50,11 @@ def remarks(chart: Chart, subject: Subject) -> list[str]:
         return said
     if subject.times[0] - chart.start > LATE_START * (chart.end - chart.start):
         (first,) = times.local_times([subject.times[0]], chart.time_zone)
-        whose = "of all of them" if subject.percent or chart.kind == "ratio" else "in it"
-        said.append(f"The first price {whose} is of {times.moment(first)}.")
+        said.append(f"The first price {_whose(chart, subject)} is of {times.moment(first)}.")
+    last = subject.times[-1] + subject.candle_us
+    if chart.end - last > max(EARLY_END * (chart.end - chart.start), LONGEST_CLOSED_US):
+        (ended,) = times.local_times([min(last, chart.newest or last)], chart.time_zone)
+        said.append(f"The last price {_whose(chart, subject)} is of {times.moment(ended)}.")
     if chart.volume and not any(candle.volume > 0 for candle in subject.candles):
         said.append("Its sources state no volumes.")
     short = [curve.name for curve in subject.curves if curve.values and curve.values[-1] is None]
@@ -60,6 +66,10 @@ def remarks(chart: Chart, subject: Subject) -> list[str]:
         many = len(chart.levels)
         said.append(f"{many} of your alerts {'is' if many == 1 else 'are'} on it; levels far away are counted only.")
     return said
+
+
+def _whose(chart: Chart, subject: Subject) -> str:
+    return "of all of them" if subject.percent or chart.kind == "ratio" else "in it"
 
 
 def facts(chart: Chart, subject: Subject) -> dict[str, object]:

@@ -384,6 +384,15 @@ async def test_compare_is_in_percent_of_a_common_start(desk: Desk) -> None:
     assert desk.last.kind == "compare" and len(desk.last.series) == 3
     assert set(reply.facts["changes_percent"]) == {"Gold", "Silver", "Bitcoin"}  # type: ignore[call-overload]
     assert "The first price of all of them is of 26 Dec 2026" in " ".join(reply.lines)
+    assert "The last price" not in " ".join(reply.lines)
+
+
+async def test_a_picture_of_prices_that_ended_long_ago_says_so(tmp_path: Path) -> None:
+    """Of a span that goes on to now; a span that ends where they do needs no such word."""
+    async with desk_of(tmp_path, until=NOW - 20 * DAY) as desk:
+        for line in ("chart gold 60d", "compare gold silver 60d", "ratio gold silver 60d"):
+            assert "of 26 Dec 2026" in next(one for one in (await desk.ask(line)).lines if "The last price" in one)
+        assert "The last price" not in " ".join((await desk.ask("chart gold 2026-12-20..2026-12-26")).lines)
     assert not (await desk.ask("compare gold")).ok
     assert not (await desk.ask("compare gold silver ma20")).ok
 

@@ -33,10 +33,10 @@ async def here(nats_server: Any, tmp_path: Path) -> AsyncIterator[Room]:
 
 
 async def store(
-    here: Room, instrument: str, prices: Sequence[float], step_us: int, volume: float | None = None
+    here: Room, instrument: str, prices: Sequence[float], step_us: int, volume: float | None = None, until: int = NOW
 ) -> None:
     """Ticks that end a second before now."""
-    first = NOW - SECOND_US - (len(prices) - 1) * step_us
+    first = until - SECOND_US - (len(prices) - 1) * step_us
     ticks = [
         Tick(
             instrument=instrument, kind=Kind.TRADE, price=price, volume=volume, venue_time=first + at * step_us,
@@ -118,6 +118,17 @@ async def test_stats_says_since_when_prices_are_known_also_where_that_was_just_n
     """With the time, never "since now"."""
     await store(here, "XAU-USD", wave(2), 20 * SECOND_US)
     assert "Prices are known since 07:59:" in text(await here.say("stats gold 1h"))
+
+
+async def test_stats_tells_the_newest_price_of_a_span_that_ends_long_after_it(here: Room) -> None:
+    """Else "1y" would be taken for a year that goes on to now; a weekend is no such silence."""
+    await store(here, "XAU-USD", wave(600), 20 * SECOND_US, until=NOW - 60 * DAY_US)
+    await store(here, "XAG-USD", wave(600), 20 * SECOND_US, until=NOW - 3 * DAY_US)
+    here.quotes.by_id.clear()
+    for span in ("1y", "24h"):
+        assert "The newest price is of 2026-11-16 07:59:59." in text(await here.say(f"stats gold {span}"))
+    assert "The newest price" not in text(await here.say("stats gold 2026-11-16"))
+    assert "The newest price" not in text(await here.say("stats silver 30d"))
 
 
 async def test_stats_by_hour_and_by_weekday(here: Room) -> None:

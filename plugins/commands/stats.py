@@ -31,6 +31,8 @@ ROLE = Role.GUEST
 SPANS = ("1h", "24h", "7d", "30d", "1y")
 SEASON, SEASON_MOST_US = {"hour": "30d", "weekday": "1y"}, 3 * 366 * wording.DAY_US
 TOGETHER = "30d"
+LONGEST_CLOSED_US = 4 * wording.DAY_US
+"""A weekend with holidays: a newest price that is older is told."""
 BY = re.compile(r"(?<!\S)by\s+(hours?|weekdays?|days?)(?!\S)", re.IGNORECASE)
 VS = re.compile(r"\s+(?:vs\.?|versus|against|and)\s+", re.IGNORECASE)
 YEAR = re.compile(r"(.*\S)\s+((?:1[789]|20)[0-9]{2})")
@@ -85,12 +87,15 @@ async def alone(context: Context, request: Request, instrument: Instrument, text
     found = [await context.market.summary(instrument.id, each.start_us, each.end_us) for each in spans]
     title = f"{instrument.name} ({instrument.id}){', ' + spans[0].label if text else ''}"
     if not any(found):
-        return Reply(title=title, lines=(f"Nothing moved the price of {instrument.name} in that time.",))
+        nothing = f"Nothing moved the price of {instrument.name} in that time."
+        lines = [nothing, await ended(context, request, instrument, spans)]
+        return Reply(title=title, lines=tuple(filter(None, lines)))
     rungs = [(await context.market.window(instrument.id, *each, of.VOLATILITY_POINTS))[0] for each in ends(spans)]
     lines = [
         unit(instrument),
         *edges(context, request, spans, found, bool(text)),
         await young(context, request, instrument, dict(zip(heads, spans, strict=True))),
+        await ended(context, request, instrument, spans),
         yearly(dict(zip(heads, rungs, strict=True)), found),
     ]
     return Reply(
@@ -170,6 +175,14 @@ async def young(context: Context, request: Request, instrument: Instrument, span
         return ""
     since = f"Prices are known since {wording.clock(reach[0], request.user.time_zone, context.now())}"
     return f"{since}." if len(spans) == 1 else f"{since}: {', '.join(longer)} hold what there is."
+
+
+async def ended(context: Context, request: Request, instrument: Instrument, spans: Sequence[Span]) -> str:
+    """So does what goes on long after the newest price."""
+    reach = await context.market.reach(instrument.id)
+    if reach is None or not any(span.end_us - reach[1] > LONGEST_CLOSED_US for span in spans):
+        return ""
+    return f"The newest price is of {wording.clock(reach[1], request.user.time_zone, context.now())}."
 
 
 def yearly(rungs: Mapping[str, str], found: Sequence[Summary | None]) -> str:
