@@ -258,7 +258,7 @@ class Conversation:
             log.warning("a press was not answered", reason=error.reason)
             await self._answer(query, SILENT, alert=True)
             return
-        if not reply.ok and open_yet:
+        if not reply.ok and open_yet and reply.form is None:
             await self._answer(query, _toast(reply), alert=True)
             if len(_toast(reply)) < limits.TOAST:
                 return
