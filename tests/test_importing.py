@@ -694,6 +694,46 @@ def test_what_is_settled_is_passed_over_but_still_makes_later_ticks_late() -> No
     assert (one.vendor_number, one.verdict) == ([2, 3], [Verdict.LATE, Verdict.PRICE])
 
 
+@pytest.mark.parametrize("size", [2, 3, 100])
+@pytest.mark.parametrize(
+    ("prices", "outliers"),
+    [
+        ([1300, 13000, 1300, 1301], [2]),
+        ([1300, 1301, 130, 1300.5, 13000, 1300], [3, 5]),
+        ([1300, 1400, 1401, 1300, 1300], []),  # a second one confirms it
+        ([13000, 1300, 1300], []),  # which of them is wrong cannot be told
+        ([1300, 1300, 13000], []),
+        ([1300, 1310, 1300], []),
+    ],
+)
+def test_a_price_that_stands_alone_is_an_outlier(prices: list[float], outliers: list[int], size: int) -> None:
+    """Also where a batch would end behind it."""
+    start = at("2014-05-02 10:00")
+    found = frames([quote(n, start + n * 40_000_000, price) for n, price in enumerate(prices, 1)], size=size)
+    verdicts = {n: verdict for one in found for n, verdict in zip(one.vendor_number, one.verdict, strict=True)}
+    assert [n for n, verdict in verdicts.items() if verdict == Verdict.OUTLIER] == outliers
+    assert len(verdicts) == len(prices)
+
+
+def test_where_prices_are_far_between_one_may_go_and_come_back() -> None:
+    """Of trades an hour apart nobody can say so."""
+    start = at("2014-05-02 10:00")
+    found = frames([quote(n, start + n * 60 * MINUTE_US, price) for n, price in enumerate([1300, 1400, 1300])])
+    assert all(verdict == Verdict.PRICE for one in found for verdict in one.verdict)
+
+
+async def test_a_bad_print_is_told_and_in_no_candle(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One price ten times too high in the middle of a file is kept for who looks for it."""
+    rows = [f"2026-05-04T10:00:{second:02d}Z,3300.0,3300.5" for second in range(60)]
+    rows[30] = rows[30].replace("3300", "33000")
+    file = tmp_path / "fat.csv"
+    file.write_text("\n".join(["time,bid,ask", *rows]))
+    assert await take(file, tmp_path / "data") == 0
+    assert "1 of the prices stood alone" in capsys.readouterr().err
+    assert [row[0] for row in ticks_in(tmp_path / "data") if row[6] == Verdict.OUTLIER] == [32]
+    assert {row[4] for row in candles_in(tmp_path / "data")} == {3300.25}
+
+
 def test_ticks_of_closed_hours_move_nothing() -> None:
     """As live ones do."""
     saturday = at("2014-05-03 12:00")

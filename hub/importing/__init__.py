@@ -99,6 +99,7 @@ class _Import:
         self.source = source
         self.history = history
         self.recordings = recordings
+        self.judge = None if plan.own else Judge(plan.instruments.get, plan.speaks)
         self.stored = 0
         self.read = 0
 
@@ -120,7 +121,7 @@ class _Import:
                     await self._bars(bars_of(updates, self.plan.rung, marks, refusals, by_day=self.plan.by_day),
                                      share, show)  # fmt: skip
                 else:
-                    await self._ticks(frames_of(updates, self.source, marks, refusals, self._judge(), now_us()),
+                    await self._ticks(frames_of(updates, self.source, marks, refusals, self.judge, now_us()),
                                       share, show)  # fmt: skip
                 await self.history.fill([last_frame(self.source, refusals.take(self.source), self.plan.survey.lines)])
         except BrokenLine as broken:
@@ -130,9 +131,6 @@ class _Import:
             raise
         self._tell(refusals, time.monotonic() - begun)
         return 0
-
-    def _judge(self) -> Judge | None:
-        return None if self.plan.own else Judge(self.plan.instruments.get, self.plan.speaks)
 
     async def _ticks(self, frames: Iterator[Frame], share: Callable[[], float], show: Show) -> None:
         while (frame := await in_thread(lambda: next(frames, None))) is not None:
@@ -176,6 +174,12 @@ class _Import:
     def _tell(self, refusals: Refusals, elapsed_s: float) -> None:
         for line in refusals.shown:
             print(safe(line), file=sys.stderr)
+        if self.judge and self.judge.lone:
+            print(
+                f"{self.judge.lone:,} of the prices stood alone, far from those before and behind: kept as outliers, in"
+                " no candle",
+                file=sys.stderr,
+            )
         left_out = ", ".join(f"{count:,} {reason}" for reason, count in sorted(refusals.counts.items()))
         names = ", ".join(self.plan.instruments)
         rate = f" in {elapsed_s:.1f} s" if elapsed_s >= 0.05 else ""

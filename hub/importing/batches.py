@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
+from hub.arbiter import HOLD_US
 from hub.frame import Event, EventKind, Frame, Refusal, empty, lane
 from hub.history.filling import bar_lane
 from hub.history.ladder import MINUTE_US, floor, length_us, merge
@@ -70,7 +71,10 @@ class Judge:
     def __init__(self, instruments: Callable[[str], Instrument | None], speaks: Mapping[tuple[str, int], bool]) -> None:
         self._instruments = instruments
         self._speaks = speaks
+        self.lone = 0  # ticks that were outliers
         self._newest: dict[tuple[str, int], int] = {}
+        self._believed: dict[tuple[str, int], tuple[float, int]] = {}  # the last price, and its time
+        self._apart: dict[tuple[str, int], tuple[float, int]] = {}  # one behind it that no second has confirmed yet
         self._hours: dict[str, tuple[bool, int, int]] = {}
 
     def __call__(self, tick: Tick, at: int) -> Verdict:
@@ -85,6 +89,30 @@ class Judge:
         if not opened:
             return Verdict.CLOSED
         return Verdict.PRICE if self._speaks.get(key, True) else Verdict.ASIDE
+
+    @property
+    def waits(self) -> bool:
+        """Whether the next tick may tell that the one before it was an outlier."""
+        return bool(self._apart)
+
+    def before_was_lone(self, tick: Tick, price: float, at: int) -> bool:
+        """Given each tick that moves the price: whether the one before stood alone, beyond the instrument's limit from
+        both its neighbours, which agree. In a dense market only: over minutes a price may go and come back."""
+        key = (tick.instrument, tick.kind)
+        before, apart = self._believed.get(key), self._apart.pop(key, None)
+        if before and apart and at - apart[1] <= HOLD_US and self._near(tick.instrument, price, before[0]):
+            self._believed[key] = (price, at)
+            return True
+        before = apart or before
+        if before and at - before[1] <= HOLD_US and not self._near(tick.instrument, price, before[0]):
+            self._believed[key], self._apart[key] = before, (price, at)
+        else:
+            self._believed[key] = (price, at)
+        return False
+
+    def _near(self, name: str, price: float, other: float) -> bool:
+        instrument = self._instruments(name)
+        return abs(price - other) <= (instrument.outlier if instrument else 1.0) * other
 
     def _ask(self, name: str, at: int) -> tuple[bool, int]:
         instrument = self._instruments(name)
@@ -110,6 +138,7 @@ def frames_of(
     minute = -1
     marked = dict(marks)
     lanes: dict[tuple[str, int], int] = {}
+    places: dict[tuple[str, int], int] = {}  # in the batch, of the last tick that moved a price
     try:
         for update in updates:
             number = update.number or 0
@@ -124,13 +153,20 @@ def frames_of(
                 continue
             verdict = update.verdict if judge is None else judge(update, at)
             key = (update.instrument, update.kind)
+            moves = judge is not None and verdict == Verdict.PRICE
+            if judge and moves and judge.before_was_lone(update, price, at) and key in places:
+                verdicts[places[key]] = Verdict.OUTLIER
+                judge.lone += 1
             if key not in lanes:
                 lanes[key] = marked.get(lane(*key), 0)
             if number <= lanes[key]:
                 continue
-            if len(ticks) >= size and (at // MINUTE_US != minute or len(ticks) >= MOST_TICKS):
+            full = at // MINUTE_US != minute and not (judge and judge.waits)
+            if len(ticks) >= size and (full or len(ticks) >= MOST_TICKS):
                 yield _frame(ticks, prices, verdicts, source, refusals, judge is None)
-                ticks, prices, verdicts = [], [], []
+                ticks, prices, verdicts, places = [], [], [], {}
+            if moves:
+                places[key] = len(ticks)
             minute = at // MINUTE_US
             ticks.append(update)
             prices.append(price)
