@@ -111,6 +111,8 @@ def became(row: Any, zone: str, now: int) -> str:
     why = f": {row.reason}" if row.reason else ""
     if row.state == "sent":
         return _("sent {clock}").format(clock=wording.clock(row.settled_at or row.created_at, zone, now))
+    if row.state == "moved":
+        return f"{row.reason} ({wording.clock(row.settled_at or row.created_at, zone, now)})"
     if row.state == "dead":
         return _("given up {clock}{tries}{why}").format(
             clock=wording.clock(row.settled_at or row.created_at, zone, now), tries=tries, why=why
@@ -180,18 +182,18 @@ def _half_words(spec: AlertSpec, stored: StoredAlert, price: float, band: float,
     ways = []
     if spec.condition in ("above", "crosses") and up:
         ways.append(
-            _("rise by {away} to {shown}").format(away=away, shown=shown(spec.level))
+            _("rise by {away} to {level}").format(away=away, level=shown(spec.level))
             if price < spec.level
             else _("rise over {level}").format(level=shown(spec.level))
         )
     if spec.condition in ("below", "crosses") and down:
         ways.append(
-            _("fall by {away} to {shown}").format(away=away, shown=shown(spec.level))
+            _("fall by {away} to {level}").format(away=away, level=shown(spec.level))
             if price > spec.level
             else _("fall under {level}").format(level=shown(spec.level))
         )
     if ways:
-        return f"{instrument.name} to {' or '.join(ways)}"
+        return _("{instrument} to {ways}").format(instrument=instrument.name, ways=_(" or ").join(ways))
     if spec.condition == "above":
         return _("{instrument} to fall to {edge} first, then to rise to {level}").format(
             instrument=instrument.name, edge=shown(spec.level - band), level=shown(spec.level)

@@ -10,6 +10,8 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -51,7 +53,9 @@ class Thread:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix=f"ledger-{name}")
 
     async def run(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        """In the caller's context: what is worded in there is worded in the language that the caller speaks."""
+        work_here = partial(copy_context().run, work)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work_here)
 
     def close(self, last: Callable[[], None]) -> None:
         self._pool.submit(last).result()

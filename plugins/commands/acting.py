@@ -2,6 +2,7 @@
 
 import re
 
+from hub.i18n import _, later
 from hub.model import Alert, Argument, Request
 from hub.plugin import BadRequest, Context
 from hub.rules.language import describe, parse
@@ -9,20 +10,20 @@ from plugins.commands.why import evidence
 
 NUMBER = re.compile(r"#?([0-9]{1,15})\b\s*(.*)", re.DOTALL)
 ALERT = Argument(name="alert", about="the number of the alert", kind="alert", required=True, example="12")
-NEEDS_NUMBER = "which alert? Write its number: {example} (alerts shows the numbers)"
+NEEDS_NUMBER = later("which alert? Write its number: {example} (alerts shows the numbers)")
 
 
 def number_and_rest(arguments: str, example: str) -> tuple[int, str]:
     found = NUMBER.fullmatch(arguments.strip())
     if not found:
-        raise BadRequest(NEEDS_NUMBER.format(example=example))
+        raise BadRequest(_(NEEDS_NUMBER).format(example=example))
     return int(found[1]), found[2].strip()
 
 
 def only_number(arguments: str, example: str) -> int:
     number, rest = number_and_rest(arguments, example)
     if rest:
-        raise BadRequest(f'"{rest}" says nothing here: write {example}')
+        raise BadRequest(_('"{rest}" says nothing here: write {example}').format(rest=rest, example=example))
     return number
 
 
@@ -38,7 +39,7 @@ async def said(context: Context, request: Request, alert: Alert) -> tuple[str, .
 
 
 def by(request: Request) -> str:
-    return f"By {request.who.name or request.user.name}."
+    return _("By {name}.").format(name=request.who.name or request.user.name)
 
 
 def words(context: Context, alert: Alert) -> str:

@@ -1,5 +1,6 @@
 """`again 12`: arms an alert that has rung, against the price of now."""
 
+from hub.i18n import _, later
 from hub.model import Button, Reply, Request
 from hub.plugin import Context
 from hub.rules.language import parse
@@ -7,7 +8,7 @@ from plugins.commands.acting import ALERT, only_number, said
 from plugins.commands.alert import against, facts
 
 USAGE = "again NUMBER"
-SUMMARY = "Arms an alert again that has rung."
+SUMMARY = later("Arms an alert again that has rung.")
 EXAMPLES = ("again 12",)
 ARGUMENTS = (ALERT,)
 
@@ -19,12 +20,14 @@ async def run(context: Context, request: Request) -> Reply:
     spec = parse(alert.text, context.catalogue.find)
     instrument = context.catalogue.find(alert.instrument)
     return Reply(
-        title=f"Alert {alert.id} is armed {'already' if armed.existed else 'again'}",
+        title=(_("Alert {id} is armed already") if armed.existed else _("Alert {id} is armed again")).format(
+            id=alert.id
+        ),
         lines=(*await said(context, request, alert), *against(armed, spec, instrument)),
         buttons=(
-            Button(label="Why", line=f"why {alert.id}"),
-            Button(label="Snooze 1 h", line=f"snooze {alert.id} 1h"),
-            Button(label="Delete", line=f"delete {alert.id}"),
+            Button(label=_("Why"), line=f"why {alert.id}"),
+            Button(label=_("Snooze 1 h"), line=f"snooze {alert.id} 1h"),
+            Button(label=_("Delete"), line=f"delete {alert.id}"),
         ),
         replace=True,
         facts=facts(armed, spec),

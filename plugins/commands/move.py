@@ -5,6 +5,8 @@ from decimal import Decimal
 
 import msgspec
 
+from hub import wording
+from hub.i18n import _, later
 from hub.model import Argument, Button, Instrument, Reply, Request
 from hub.plugin import BadRequest, Context
 from hub.rules.language import HIGHEST, LOWEST, canonical, number, parse
@@ -13,7 +15,7 @@ from plugins.commands.acting import ALERT, number_and_rest, said
 from plugins.commands.alert import against, doubts, facts
 
 USAGE = "move NUMBER 2450 | +1% | -5% | +10"
-SUMMARY = "Gives an alert another level, or moves it by a share or an amount."
+SUMMARY = later("Gives an alert another level, or moves it by a share or an amount.")
 EXAMPLES = ("move 12 2450", "move 12 +1%", "move 12 -5%", "move 12 +10")
 ARGUMENTS = (ALERT, Argument(name="level", about="the new level, or by how much", required=True, example="+1%"))
 
@@ -23,7 +25,11 @@ BY = re.compile(r"([+\-−–])\s*([0-9][0-9.,_]*[kK]?)\s*(%?)")
 async def run(context: Context, request: Request) -> Reply:
     alert_id, wish = number_and_rest(request.arguments, EXAMPLES[0])
     if not wish:
-        raise BadRequest(f"where to? Write move {alert_id} 2450, move {alert_id} +1% or move {alert_id} -10")
+        raise BadRequest(
+            _("where to? Write move {alert_id} 2450, move {alert_id} +1% or move {alert_id} -10").format(
+                alert_id=alert_id
+            )
+        )
     before = (await context.alert(request, alert_id)).alert
     spec = parse(before.text, context.catalogue.find)
     instrument = context.catalogue.find(before.instrument)
@@ -32,7 +38,9 @@ async def run(context: Context, request: Request) -> Reply:
     armed = await context.edit_alert(request, alert_id, line, was=before.text)
     spec = parse(armed.alert.text, context.catalogue.find)
     return Reply(
-        title=f"Alert {alert_id} is at {digits(spec.level)} {'already' if armed.existed else 'now'}",
+        title=(_("Alert {id} is at {level} already") if armed.existed else _("Alert {id} is at {level} now")).format(
+            id=alert_id, level=wording.own(digits(spec.level))
+        ),
         lines=(
             *await said(context, request, armed.alert),
             *against(armed, spec, instrument),
@@ -43,9 +51,9 @@ async def run(context: Context, request: Request) -> Reply:
                 Button(label=f"{by[0].replace('-', '−')}{by[1]} %", line=f"move {alert_id} {by}")
                 for by in ("-1%", "+1%")
             ),
-            Button(label="Back", line=f"move {alert_id} {digits(parse(before.text, context.catalogue.find).level)}"),
-            Button(label="Why", line=f"why {alert_id}"),
-            Button(label="Delete", line=f"delete {alert_id}"),
+            Button(label=_("Back"), line=f"move {alert_id} {digits(parse(before.text, context.catalogue.find).level)}"),
+            Button(label=_("Why"), line=f"why {alert_id}"),
+            Button(label=_("Delete"), line=f"delete {alert_id}"),
         ),
         replace=True,
         facts={**facts(armed, spec), "level_before": parse(before.text, context.catalogue.find).level},
@@ -60,7 +68,7 @@ def moved(level: float, wish: str, instrument: Instrument) -> float:
             return _sound(number(wish))
         step = Decimal(repr(number(found[2]))) * (-1 if found[1] != "+" else 1)
     except NoNumber as error:
-        raise BadRequest(f"{error}; or write +1% or -10") from None
+        raise BadRequest(_("{error}; or write +1% or -10").format(error=error)) from None
     was = Decimal(digits(level))
     exact = was * (100 + step) / 100 if found[3] else was + step
     places = max(instrument.decimals, len(digits(level).partition(".")[2]))
@@ -71,5 +79,9 @@ def moved(level: float, wish: str, instrument: Instrument) -> float:
 
 def _sound(level: float) -> float:
     if not LOWEST <= level < HIGHEST:
-        raise BadRequest(f"a level is above zero and under {digits(HIGHEST)}; {level:g} is not")
+        raise BadRequest(
+            _("a level is above zero and under {highest}; {written} is not").format(
+                highest=digits(HIGHEST), written=f"{level:g}"
+            )
+        )
     return level

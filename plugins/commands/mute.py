@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 
 from hub import wording
+from hub.i18n import _, later
 from hub.model import Alert, Argument, Button, Reply, Request
 from hub.plugin import BadRequest, Context
 from plugins.commands.acting import by, words
 from plugins.commands.snooze import until_of
 
 USAGE = "mute gold [2h | until tomorrow | off]"
-SUMMARY = "Keeps all of your alerts on something silent; off lets them speak."
+SUMMARY = later("Keeps all of your alerts on something silent; off lets them speak.")
 EXAMPLES = ("mute gold 2h", "mute gold", "mute gold until friday", "mute gold off")
 ARGUMENTS = (
     Argument(name="instrument", about="whose alerts", kind="instrument", required=True, example="gold"),
@@ -32,17 +33,25 @@ async def run(context: Context, request: Request) -> Reply:
     }
     lines = (*listed(context, changed), by(request))
     if not changed:
-        idle = "is muted" if off else "could ring before that, so there is nothing to mute"
-        return Reply(title=instrument.name, lines=(f"No alert of yours on {instrument.name} {idle}.",), facts=facts)
+        idle = _("is muted") if off else _("could ring before that, so there is nothing to mute")
+        return Reply(
+            title=instrument.name,
+            lines=(_("No alert of yours on {instrument} {idle}.").format(instrument=instrument.name, idle=idle),),
+            facts=facts,
+        )
     if off:
-        title = f"Your alerts on {instrument.name} are heard again"
-        told = "They watch from where the price is now; what happened meanwhile does not ring."
+        title = _("Your alerts on {instrument} are heard again").format(instrument=instrument.name)
+        told = _("They watch from where the price is now; what happened meanwhile does not ring.")
         return Reply(title=title, lines=(*lines, told), replace=True, facts=facts)
-    end = f"until {wording.clock(until, zone, now)} ({zone})" if until else f"until mute {name} off"
+    end = (
+        _("until {clock} ({zone})").format(clock=wording.clock(until, zone, now), zone=zone)
+        if until
+        else _("until mute {name} off").format(name=name)
+    )
     return Reply(
-        title=f"Your alerts on {instrument.name} are muted {end}",
+        title=_("Your alerts on {instrument} are muted {end}").format(instrument=instrument.name, end=end),
         lines=lines,
-        buttons=(Button(label="Let them speak", line=f"mute {instrument.id} off"),),
+        buttons=(Button(label=_("Let them speak"), line=f"mute {instrument.id} off"),),
         replace=True,
         facts=facts,
     )
@@ -52,7 +61,7 @@ def split(arguments: str) -> tuple[str, str]:
     """What is muted, and for how long: "swiss franc until friday 18:00"."""
     all_words = arguments.split()
     if not all_words:
-        raise BadRequest(f"what shall be silent? Write {EXAMPLES[0]}")
+        raise BadRequest(_("what shall be silent? Write {examples}").format(examples=EXAMPLES[0]))
     for place, word in enumerate(all_words[1:], 1):
         if word.lower() in ("until", "for", "off") or word[0].isdigit():
             return " ".join(all_words[:place]), " ".join(all_words[place:])
@@ -61,4 +70,4 @@ def split(arguments: str) -> tuple[str, str]:
 
 def listed(context: Context, alerts: Sequence[Alert]) -> list[str]:
     told = [f"{alert.id}: {words(context, alert)}" for alert in alerts[:SHOWN]]
-    return told + ([f"… and {len(alerts) - SHOWN} more"] if len(alerts) > SHOWN else [])
+    return told + ([_("… and {count} more").format(count=len(alerts) - SHOWN)] if len(alerts) > SHOWN else [])
