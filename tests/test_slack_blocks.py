@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 from hypothesis import Phase, given, settings
@@ -39,13 +40,13 @@ from tests.fakes.slack import SCOPES, labels, words
 from tests.fakes.slack_blocks import Invalid, check_blocks, check_view
 
 # Texts of thousands of characters would be made smaller for minutes where one fails.
-fits = settings(max_examples=60, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+fits = settings(max_examples=25, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 DESK = Destination(id=1, owner_id=1, platform="slack", address="C1", label="desk")
 anything = st.text(max_size=80) | st.sampled_from(["", " ", "\n", "<!channel>", "\u202e", "x" * 3_500, "é\n" * 1_800])
 buttons = st.lists(
     st.builds(Button, label=st.text(min_size=1, max_size=90), line=st.text(min_size=1, max_size=64)), max_size=30
 )
-tables = st.lists(st.tuples(anything, anything), max_size=40).map(tuple)
+tables = st.lists(st.tuples(st.text(max_size=80), st.text(max_size=200)), max_size=40).map(tuple)
 arguments = st.lists(
     st.builds(
         Argument,
@@ -92,7 +93,7 @@ def test_any_reply_fits_into_a_message(
     assert not re.search("[<>]", shown.text)
 
 
-@given(st.lists(st.tuples(anything, anything, anything, st.sampled_from(list(Nature))), max_size=60))
+@given(st.lists(st.tuples(anything, anything, anything, st.sampled_from(list(Nature))), min_size=1, max_size=60))
 @fits
 def test_any_alerts_fit_into_a_message(parts: list[tuple[str, str, str, Nature]]) -> None:
     """One, many, or more than a message holds."""
@@ -149,6 +150,20 @@ def test_among_many_alerts_each_keeps_its_title() -> None:
     assert all(each.title in told for each in made)
     few = render.message(outgoing.message(DESK, made[:3]))
     assert labels({"blocks": few.blocks}).count("Delete") == 3
+
+
+def test_what_piled_up_is_told_with_its_own_times() -> None:
+    """Each with when it rang, where they did not ring together; one alone says that it is late."""
+    start = 1_800_000_000_000_000
+    made = [notification(n, created_at=start + n * 600_000_000) for n in range(3)]
+    told = words({"blocks": render.message(outgoing.message(DESK, made)).blocks})
+    assert [f"08:{n}0:00 Gold {n}" in told for n in range(3)] == [True] * 3
+    at_once = words({"blocks": render.message(outgoing.message(DESK, [notification(1), notification(2)])).blocks})
+    assert ":" not in at_once
+    one = outgoing.message(DESK, [notification(1, note="sell")])
+    late = msgspec.structs.replace(one, text=f"{one.text}\ntold 53 min after it rang")
+    told = words({"blocks": render.message(late).blocks})
+    assert told.count("told 53 min after it rang") == 1 and told.count("sell") == 1
 
 
 @pytest.mark.parametrize(

@@ -23,18 +23,20 @@ PER_ALERT = 2  # blocks
 AROUND = 12  # blocks for everything but the alerts
 
 
-def home(alerts: Reply, menu: Menu, notice: Reply | None = None) -> dict[str, Any]:
+def home(alerts: Reply, menu: Menu, notice: Reply | None = None, language: str = "") -> dict[str, Any]:
     """`notice` is the answer to what was just pressed, on top."""
     refresh = kit.button("Refresh", "refresh", REFRESH)
-    parts = [kit.header("Tocsin"), *_notice(notice), kit.actions([*top(menu), refresh], "top")]
+    parts = [kit.header("Tocsin"), *_notice(notice), kit.actions([*top(menu, language), refresh], "top")]
     parts += [kit.header("Your alerts"), *_alerts(alerts)]
     return {"type": "home", "blocks": parts[: limits.VIEW_BLOCKS]}
 
 
-def top(menu: Menu) -> list[Block]:
+def top(menu: Menu, language: str = "") -> list[Block]:
     """The ways in: a new alert, and every command."""
     elements = [kit.button("New alert", ALERT, NEW, style="primary")]
-    options = [kit.option(entry.name, entry.name, entry.summary) for entry in menu.commands[: limits.MENU_OPTIONS]]
+    options = [
+        kit.option(each.name, each.name, summary(each, language)) for each in menu.commands[: limits.MENU_OPTIONS]
+    ]
     if options:
         elements.append(kit.choose(options, COMMAND, "Ask for anything else…"))
     return elements
@@ -96,6 +98,11 @@ def _row(fact: dict[str, Any]) -> Block:
         Button(label="Delete", line=f"delete {number}"),
     )
     return kit.actions(kit.line_buttons(buttons), f"{HOME}:{number}")
+
+
+def summary(entry: MenuEntry, language: str) -> str:
+    """In the person's language where the hub has it: "de-DE" → "de"."""
+    return entry.summaries.get(language.partition("-")[0], entry.summary)
 
 
 def entry_of(menu: Menu, name: str) -> MenuEntry | None:

@@ -272,6 +272,7 @@ def asked_by(body: Body) -> Asked:
         response_url=str(body.get("response_url", "")),
         trigger=str(body.get("trigger_id", "")),
         public=not _for_one(body) and (direct or _is_alert(body)),
+        pressed=container.get("type") == "message",
     )
 
 

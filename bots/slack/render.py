@@ -3,7 +3,7 @@
 A reply: its title, its lines, its table in fixed width, its buttons. An alert: its title as a heading, the evidence,
 the note as a quote, what is not live said, and what one can do about it; several of them one behind the other, with
 the buttons as a menu. `acted` puts who did what into the place of an alert's buttons; title and evidence stay.
-Depends on hub.model, hub.outgoing and hub.render.
+Depends on hub.model, hub.outgoing, hub.render and hub.wording.
 """
 
 from collections.abc import Sequence
@@ -16,14 +16,16 @@ from bots.slack.blocks import Block
 from bots.slack.pack import pack
 from bots.slack.text import escaped, shown
 from hub import outgoing
-from hub.model import Button, Form, Message, Nature, Notification, Reply
+from hub.model import SECOND_US, Button, Form, Message, Nature, Notification, Reply
 from hub.render import table_lines
+from hub.wording import moment
 
 ALERT = "alert"  # block ids of what can be done about one begin so
 SHARE = "share"
 FORM = "form"
 TABLE_CELLS = 72  # wide; a phone scrolls sideways
 FIRST_BUTTONS = 4  # of each alert where there are several; the rest is in a menu
+TOGETHER_US = 60 * SECOND_US  # what rang within it needs no times of its own
 LEAST = 60  # characters that an alert keeps among many
 
 
@@ -105,15 +107,14 @@ def message(going: Message) -> Rendered:
         return Rendered(_fallback(f"{going.title}\n{going.text}"), parts)
     if len(notifications) == 1:
         (one,) = notifications
-        return Rendered(_fallback(f"{one.title}\n{one.text}"), _alone(one))
+        return Rendered(_fallback(f"{one.title}\n{going.text}"), _alone(one, added(going, one)))
     titles = [going.title, *(each.title for each in notifications)]
     return Rendered(_fallback("\n".join(titles)), _together(going))
 
 
-def _alone(one: Notification) -> list[Block]:
-    parts = [kit.header(one.title), kit.rich(*_evidence(one, limits.SECTION))]
-    said = unsaid(one)
-    parts += [kit.context(said)] if said else []
+def _alone(one: Notification, more: str) -> list[Block]:
+    parts = [kit.header(one.title), kit.rich(*_told(one, [], limits.SECTION))]
+    parts += [kit.context(said) for said in (unsaid(one), more) if said]
     buttons = outgoing.buttons(one)
     for start in range(0, len(buttons), 4):
         parts.append(kit.actions(kit.line_buttons(buttons[start : start + 4], start), f"{ALERT}:{one.id}:{start}"))
@@ -128,11 +129,12 @@ def _together(going: Message) -> list[Block]:
     acting = room - len(told)
     most = min(limits.SECTION - LEAST, max(LEAST, limits.MESSAGE // len(told) - 100))
     parts = [kit.header(going.title)]
+    times = [rang_at(one) for one in told]
+    apart = max(times) - min(times) > TOGETHER_US
     for one in told:
         said = unsaid(one)
-        title = kit.paragraph([one.title, *([said] if said else [])], bold_first=True, most=most)
-        left = most - len(one.title) - len(said)
-        parts.append(kit.rich(title, *(_evidence(one, left) if left > LEAST else [])))
+        head = f"{moment(rang_at(one)):%H:%M:%S} {one.title}" if apart else one.title
+        parts.append(kit.rich(*_told(one, [head, *filter(None, [said])], most)))
         buttons = outgoing.buttons(one)
         if buttons and acting > 0:
             acting -= 1
@@ -142,11 +144,27 @@ def _together(going: Message) -> list[Block]:
     return [*parts, kit.context(f"… and {rest} more: /tocsin alerts shows them")] if rest else parts
 
 
-def _evidence(one: Notification, most: int) -> list[Block]:
-    parts = [kit.paragraph(one.text.split("\n"), most=most)] if one.text else []
+def _told(one: Notification, head: Sequence[str], most: int) -> list[Block]:
+    """Head and evidence, and the note as a quote where there is room. A long head leaves none for the rest."""
+    evidence = one.text.split("\n") if one.text else []
+    if len("\n".join(head)) > most - LEAST:
+        return [kit.paragraph(head, bold_first=bool(head), most=most)]
+    parts = [kit.paragraph([*head, *evidence] or [one.title], bold_first=bool(head), most=most)]
     if one.note and one.note not in one.text:
-        parts.append(kit.quote(one.note, max(most - len(one.text), LEAST)))
-    return parts or [kit.paragraph([one.title])]
+        parts.append(kit.quote(one.note, max(most - len("\n".join([*head, *evidence])), LEAST)))
+    return parts
+
+
+def added(going: Message, one: Notification) -> str:
+    """What delivery says beyond the alert's own words: that it is told late."""
+    known = {"", *one.text.split("\n"), *one.note.split("\n")}
+    return " ".join(line for line in going.text.split("\n") if line not in known)
+
+
+def rang_at(one: Notification) -> int:
+    """By the market's clock where that is known."""
+    trigger = one.trigger
+    return one.created_at if trigger is None else trigger.venue_time or trigger.received_at
 
 
 def unsaid(one: Notification) -> str:

@@ -46,6 +46,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     response_url: str = ""
     trigger: str = ""
     public: bool = False
+    pressed: bool = False  # on a message, which an answer may take the place of
 
     def place(self, *, home: bool = False) -> Place:
         return Place(channel=self.channel, thread=self.thread, name=self.channel_name, home=home)
@@ -82,7 +83,10 @@ class Talk:
             shown = msgspec.structs.replace(reply, lines=(*reply.lines, SENT_APART))
         small = "" if _holds_more(reply) or await self.reached(asked) else NOT_HERE
         await self._show(
-            asked, render.reply(shown, line, share=share, small=small), public=public, instead=reply.replace
+            asked,
+            render.reply(shown, line, share=share, small=small),
+            public=public,
+            instead=reply.replace and asked.pressed,
         )
         await self._attach(asked, reply, public=public)
         await self.changed(asked.user, reply)
@@ -199,13 +203,14 @@ class Talk:
     async def form_of(self, asked: Asked, command: str, *, home: bool = False) -> None:
         """The form of a command; one that takes nothing is run."""
         entry = homes.entry_of(await self.menus.get(), command)
+        language = (await self._who(asked)).language
         if entry is None:
             reply = Reply(ok=False, lines=("The hub cannot say now what can be asked; try again in a moment.",))
             await (self.publish(asked.user, reply) if home else self.answer(asked, command, reply))
         elif not entry.arguments:
             await (self.at_home(asked, command) if home else self.line(asked, command))
-        elif not await self.form(asked, forms.of_command(entry), [entry.summary], home=home):
-            form = Reply(title=entry.usage, lines=(entry.summary,), form=forms.of_command(entry))
+        elif not await self.form(asked, forms.of_command(entry), [homes.summary(entry, language)], home=home):
+            form = Reply(title=entry.usage, lines=(homes.summary(entry, language),), form=forms.of_command(entry))
             await self._show(asked, render.reply(form), public=False)
 
     async def opened(self, asked: Asked, value: str) -> None:
@@ -235,8 +240,10 @@ class Talk:
         self._homes.move_to_end(user)
         if len(self._homes) > REMEMBERED:
             self._homes.popitem(last=False)
-        alerts = await self.ask(Asked(user=user), "alerts")
-        await self._wire.publish(user, homes.home(alerts, await self.menus.get(), notice))
+        asked = Asked(user=user)
+        alerts = await self.ask(asked, "alerts")
+        language = (await self._who(asked)).language
+        await self._wire.publish(user, homes.home(alerts, await self.menus.get(), notice, language))
 
     async def changed(self, user: str, reply: Reply | None = None) -> None:
         """Brings the home up to date, where the person has opened it. What shows a picture or a table is looked at and
