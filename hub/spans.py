@@ -118,6 +118,9 @@ def _length(plain: str, now_us: int, here: ZoneInfo) -> Span | None:
     if not LENGTH.fullmatch(plain):
         return None
     parts = [(int(number), UNIT_OF[word]) for number, word in PART.findall(plain)]
+    sizes = [list(_UNITS).index(unit) for _, unit in parts]
+    if sizes != sorted(set(sizes), reverse=True):
+        raise BadRequest(f'"{_shown(plain)}" is more than one span: write one, like 24h or 1d 12h')
     months = sum(count * (12 if unit == "year" else 1) for count, unit in parts if unit in ("month", "year"))
     fixed_us = sum(count * FIXED_US[unit] for count, unit in parts if unit in FIXED_US)
     if months > 12 * LONGEST_YEARS or fixed_us > 366 * LONGEST_YEARS * wording.DAY_US:

@@ -131,6 +131,13 @@ async def test_stats_tells_the_newest_price_of_a_span_that_ends_long_after_it(he
     assert "The newest price" not in text(await here.say("stats silver 30d"))
 
 
+async def test_two_spans_are_not_added_up(here: Room) -> None:
+    """ "1h 24h" is no span of 25 hours; "1d 12h" is one of 36."""
+    await store(here, "XAU-USD", wave(600), 20 * SECOND_US)
+    assert "write one, like 24h" in text(await here.say("stats gold 1h 24h"))
+    assert "1 day 12 hours" in text(await here.say("stats gold 1d 12h"))
+
+
 async def test_stats_by_hour_and_by_weekday(here: Room) -> None:
     """Local hours and days, with the mean change and the share of rises."""
     rising = [round(1.001**at, 6) * 2000 for at in range(24 * 21)]
@@ -200,6 +207,14 @@ async def test_movers_lists_what_rose_and_what_fell(here: Room) -> None:
     volatile = await here.say("movers volatile")
     assert [row[3] for row in volatile.table[1:]] == ["61.00 %", "15.00 %"]
     assert cast(Any, volatile.facts["movers"])[0] == {"instrument": "BTC-USDT", "change": -0.05, "volatility": 0.61}
+
+
+async def test_movers_of_a_young_hub_have_no_empty_column(here: Room) -> None:
+    """There is no volatility yet."""
+    await here.cache.rank_many(keys.movers("24h"), {"XAU-USD": 0.012})
+    reply = await here.say("movers")
+    assert reply.table[0][:3] == ("instrument", "change", "price") and "volatility" not in reply.table[0]
+    assert "Volatility" not in text(reply)
 
 
 async def test_movers_without_a_ranking_say_so(here: Room) -> None:

@@ -1,5 +1,7 @@
 """`movers 24h`: what rose, what fell, and what is most volatile, from the rankings that the hub keeps."""
 
+from collections.abc import Sequence
+from itertools import compress
 from typing import Literal, get_args
 
 from hub import wording
@@ -41,11 +43,11 @@ async def run(context: Context, request: Request) -> Reply:
             buttons=others(span, by),
             facts={"span": span, "by": by, "movers": []},
         )
-    rows = [await row(context, mover) for mover in found]
+    rows = without_empty([HEAD, *[await row(context, mover) for mover in found]])
     return Reply(
         title=f"{title}, {span}",
-        table=(HEAD, *rows),
-        lines=("Volatility is yearly, of the last 24 hours.",) if any(one[3] for one in rows) else (),
+        table=rows,
+        lines=("Volatility is yearly, of the last 24 hours.",) if "volatility" in rows[0] else (),
         buttons=others(span, by),
         facts={
             "span": span,
@@ -87,6 +89,12 @@ async def row(context: Context, mover: Mover) -> tuple[str, ...]:
     price = f"{wording.price(quote.price, instrument.decimals)} {instrument.currency}"
     doubts = ", ".join(remarks(instrument, quote, context.now()))
     return f"{instrument.name} ({instrument.id})", change, price, volatility, doubts
+
+
+def without_empty(rows: Sequence[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
+    """A young hub knows no volatility yet: a column without a cell is left out."""
+    filled = [any(cells) for cells in zip(*rows[1:], strict=True)]
+    return tuple(tuple(compress(row, filled)) for row in rows)
 
 
 def others(span: str, by: By | None) -> tuple[Button, ...]:
