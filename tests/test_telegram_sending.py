@@ -80,6 +80,15 @@ async def test_a_chart_that_cannot_be_had_holds_nothing_back(
     assert len(api.chats[ANNA].messages) == 2 and len(hub.asked) == 1, "one picture a minute a chat"
 
 
+async def test_an_alert_whose_markup_is_refused_goes_in_bare_words(api: Telegram, bot: TelegramBot) -> None:
+    """No bell is lost over how it looks; the log says that there is a bug."""
+    api.markup_refused = True
+    with structlog.testing.capture_logs() as logs:
+        await bot.send(to(ANNA, [rang(12, text="a < b & c")]))
+    assert (await api.shown(ANNA))["text"] == "🔔 Gold crossed above 12\na < b & c"
+    assert [line["event"] for line in logs if line["log_level"] == "error"] == ["a bug in wording an alert"]
+
+
 async def test_into_a_topic_and_a_group(api: Telegram, bot: TelegramBot) -> None:
     """The address says the topic; one that was deleted is gone."""
     await bot.send(to(f"{OPS}:5"))
@@ -124,6 +133,9 @@ async def _cut_after_one(api: Telegram, sending: Any) -> None:
         ("Forbidden: bot was blocked by the user", "blocked"),
         ("Forbidden: bot was kicked from the supergroup chat", "kicked"),
         ("Forbidden: user is deactivated", "deactivated"),
+        ("Bad Request: TOPIC_CLOSED", "TOPIC_CLOSED"),
+        ("Bad Request: not enough rights to send text messages to the chat", "give the bot the right to write there"),
+        ("Bad Request: CHAT_SEND_PLAIN_FORBIDDEN", "give the bot the right to write there"),
     ],
 )
 async def test_who_closes_the_door_is_gone(api: Telegram, bot: TelegramBot, closed: str, reason: str) -> None:

@@ -6,6 +6,8 @@ behind those that are there. Depends on bots.telegram.api and render.
 """
 
 import asyncio
+import html
+import re
 from collections import OrderedDict
 
 import structlog
@@ -14,8 +16,9 @@ from aiogram.types import BufferedInputFile, ReplyParameters
 
 from bots.pace import Rank
 from bots.telegram import limits, render
-from bots.telegram.api import Api, Moved
+from bots.telegram.api import Api, Moved, Refused
 from bots.telegram.people import PLATFORM, address_of, read_address
+from bots.telegram.render import Post
 from bots.telegram.show import keyboard
 from hub.model import Line, Message, Who
 from hub.plugin import GiveUp, Gone, Hub, TryLater
@@ -41,11 +44,8 @@ class Alerts:
         key = (message.address, message.id)
         sent = self._begun.setdefault(key, [])
         for post in render.alerts(message)[len(sent) :]:
-            method = SendMessage(
-                chat_id=chat, message_thread_id=thread, text=post.html, reply_markup=keyboard(post.rows)
-            )
             try:
-                sent.append((await self._api.say(method, Rank.ALERT, follow=False)).message_id)
+                sent.append(await self._send(post, chat, thread))
             except Moved as error:
                 raise Gone("that group is a supergroup now", moved_to=address_of(error.chat, None)) from None
             except GiveUp:
@@ -55,6 +55,18 @@ class Alerts:
             self._begun.popitem(last=False)
         self._draw(message, sent[0], hub)
         return str(sent[0])
+
+    async def _send(self, post: Post, chat: int, thread: int | None) -> int:
+        """Should Telegram not take how it is worded, which is a bug, the bare words go: no bell is lost by it."""
+        where = SendMessage(chat_id=chat, message_thread_id=thread, text=post.html)
+        try:
+            method = where.model_copy(update={"reply_markup": keyboard(post.rows)})
+            return (await self._api.say(method, Rank.ALERT, follow=False)).message_id
+        except Refused as error:
+            log.error("a bug in wording an alert", reason=error.reason)
+            bare = limits.cut(html.unescape(re.sub(r"</?(?:b|i|pre)>", "", post.html)), limits.TEXT)
+            method = where.model_copy(update={"text": bare, "parse_mode": None})
+            return (await self._api.say(method, Rank.ALERT, follow=False)).message_id
 
     # ---------------------------------------------------------------------------------------- pictures
 

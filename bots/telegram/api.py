@@ -47,8 +47,8 @@ TOKEN = (
     " or name the file that holds it in TOCSIN_BOTS__TELEGRAM__TOKEN_FILE"
 )
 GONE = re.compile(
-    r"chat not found|chat was deactivated|group chat was upgraded|message thread not found|topic_deleted"
-    r"|peer_id_invalid|have no rights to send|not enough rights to send|chat_write_forbidden|user not found"
+    r"chat not found|chat was deactivated|group chat was upgraded|message thread not found|topic_deleted|topic_closed"
+    r"|peer_id_invalid|have no rights to send|not enough rights to send|chat_\w*forbidden|user not found"
     r"|need administrator rights"
     r"|chat_restricted|channel_private|bot was kicked|user is deactivated",
     re.IGNORECASE,

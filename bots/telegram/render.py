@@ -85,7 +85,8 @@ def text(reply: Reply, most: int = limits.TEXT) -> str:
         table = _table(reply, room - size(lines))
     elif size(lines) > room:
         lines = _lines(reply, room)
-    return marked([*title, *table, *lines]) or "…"
+    parts = [*title, *table, *lines]
+    return marked(parts) if any(part.text.strip() for part in parts) else "…"
 
 
 def _title(reply: Reply) -> list[Part]:
@@ -190,7 +191,7 @@ def _row_each(notifications: Sequence[Notification]) -> Rows:
 def rows(buttons: Sequence[Button]) -> Rows:
     """What belongs to one command stands together; two to four in a row. A line that does not fit is no button."""
     keys = [
-        Key(limits.cut(safe(button.label), LABEL), button.line)
+        Key(limits.cut(safe(button.label).strip() or button.line, LABEL), button.line)
         for button in buttons
         if 0 < len(button.line.encode()) <= limits.CALLBACK_BYTES
     ][: limits.BUTTONS]

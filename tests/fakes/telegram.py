@@ -55,6 +55,7 @@ class Telegram:
         self.down: int | None = None  # an HTTP status for everything
         self.webhook = ""
         self.photos_refused = False
+        self.markup_refused = False
         self.chats: dict[int, Chat] = {}
         self.users: dict[int, Fields] = {}
         self.menus: dict[str, list[Fields]] = {}
@@ -236,7 +237,7 @@ class Telegram:
                 400, "Bad Request: group chat was upgraded to a supergroup chat", migrate_to_chat_id=chat.moved_to
             )
         if chat.closed:
-            raise Bad(403, chat.closed)
+            raise Bad(400 if chat.closed.startswith("Bad Request") else 403, chat.closed)
         return chat
 
     @staticmethod
@@ -310,7 +311,8 @@ class Telegram:
 
     async def do_sendMessage(self, fields: Fields) -> Fields:
         content = rules.worded(str(self._needed(fields, "text")), fields.get("parse_mode"), rules.TEXT)
-        rules.keyboard(fields.get("reply_markup"))
+        if self.markup_refused and (fields.get("parse_mode") or fields.get("reply_markup")):
+            raise Bad(400, "Bad Request: can't parse entities: what a new version may not like")
         return self._sent(self._writable(fields), fields, content)
 
     async def do_sendPhoto(self, fields: Fields) -> Fields:
