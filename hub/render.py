@@ -135,7 +135,8 @@ def _wrapped(text: str, width: int) -> list[str]:
             line = ""
         line = f"{line} {word}" if line else word
         while cell_len(line) > width:
-            cut = next(n for n in range(len(line), 0, -1) if n == 1 or cell_len(line[:n]) <= width)
+            most = min(len(line), width + 1)  # characters without a width of their own may make it a little shorter
+            cut = next(n for n in range(most, 0, -1) if n == 1 or cell_len(line[:n]) <= width)
             lines.append(line[:cut])
             line = line[cut:]
     return [*lines, line]
