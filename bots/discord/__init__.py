@@ -26,7 +26,7 @@ TOKEN = "TOCSIN_BOTS__DISCORD__TOKEN"
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     token: str = ""  # from TOCSIN_BOTS__DISCORD__TOKEN or …_FILE only
     charts_with_alerts: bool = True  # a chart of the last day is added to each alert once it is sent
-    detect_in: tuple[str, ...] = ()  # ids of channels in which $gold is answered; needs the message content intent
+    read_channels: bool = False  # for $gold where `place detect on` was said; needs the message content intent
 
 
 def open_bot(settings: Settings) -> "DiscordBot":

@@ -31,8 +31,10 @@ NO_FILE = "what belongs to it could not be attached"
 class Answering:
     """The answer to one interaction. `pressed` is what was pressed: render.LINE, ALERT, FORM, or COMMAND."""
 
-    def __init__(self, hub: Hub, interaction: Interaction, line: str, pressed: str = COMMAND) -> None:
-        self._hub = hub
+    def __init__(
+        self, ask: Callable[[Line], Awaitable[Reply]], interaction: Interaction, line: str, pressed: str = COMMAND
+    ) -> None:
+        self._ask = ask
         self._interaction = interaction
         self._line = line
         self._pressed = pressed
@@ -40,7 +42,7 @@ class Answering:
 
     async def run(self) -> None:
         asker = who.of_interaction(self._interaction)
-        asked = asyncio.ensure_future(asked_of(self._hub, Line(text=self._line, who=asker)))
+        asked = asyncio.ensure_future(self._ask(Line(text=self._line, who=asker)))
         try:
             done, _ = await asyncio.wait({asked}, timeout=DEFER_S)
             if not done:

@@ -12,9 +12,11 @@ from typing import NoReturn
 import discord
 import msgspec
 import structlog
+from discord.http import Route
 
 from bots.discord import Settings, menus, render, who, wire
 from bots.discord.courier import Courier
+from bots.discord.detection import Detection
 from bots.discord.listen import Listener
 from bots.pace import Rank
 from hub.logs import Repeats, hide
@@ -31,7 +33,7 @@ CHARTS_WAITING = 200
 BAD_TOKEN, BAD_INTENTS, FORBIDDEN_INTENTS = 4004, 4013, 4014  # gateway close codes
 NO_INTENT = (
     "Discord refuses the message content intent: switch it on under Bot, Privileged Gateway Intents at "
-    "discord.com/developers/applications, or empty detect_in; until then $gold is not answered in channels"
+    "discord.com/developers/applications, or take read_channels away; until then $gold is not answered"
 )
 
 
@@ -52,7 +54,8 @@ class DiscordBot:
         self._menu = Menu(commands=(), instruments=())
         self._listener: Listener | None = None
         self._charts: asyncio.Queue[_Chart] = asyncio.Queue(CHARTS_WAITING)
-        self._reads_all = bool(settings.detect_in)
+        self._reads_all = settings.read_channels
+        self._detection = Detection()
         self._troubles = Repeats(log)
 
     # ------------------------------------------------------------------------------------------- sending
@@ -86,12 +89,9 @@ class DiscordBot:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
-        except asyncio.CancelledError:
+        finally:  # each of them works for ever: whichever ended has ended the bot
             await _ended(tasks)
             await self.courier.close()
-            raise
-        finally:
-            await _ended(tasks)
 
     async def _listen(self, hub: Hub) -> NoReturn:
         """The gateway for ever; GiveUp where Discord refuses us for good."""
@@ -101,19 +101,19 @@ class DiscordBot:
                 hub,
                 self.courier,
                 lambda: self._menu,
-                self._settings.detect_in,
+                self._detection,
                 reads_all=self._reads_all,
                 connected=self._connected,
             )
             self._listener = listener
             try:
-                async with listener:
-                    await listener.start(self._settings.token.strip(), reconnect=False)
+                await listener.start(self._settings.token.strip(), reconnect=False)
                 reason = "Discord closed the connection"
             except wire.EXPECTED as error:
                 reason = self._refused(error)
             finally:
                 self._listener = None
+                await wire.shut(listener)
             attempt = 1 if listener.was_connected else attempt + 1
             self._troubles.log("gateway", "Discord's gateway is away", reason=reason)
             await asyncio.sleep(backoff(attempt, cap_s=RECONNECT_CAP_S))
@@ -162,7 +162,8 @@ class DiscordBot:
         client = self.courier.client
         application = client.application_id
         assert application is not None, "login tells it"
-        found = await client.http.get_global_commands(application)
+        route = Route("GET", "/applications/{application_id}/commands", application_id=application)
+        found = await client.http.request(route, params={"with_localizations": "true"})
         if menus.same(wanted, found):
             return
         await client.http.bulk_upsert_global_commands(application, wanted)

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import aiohttp
 import discord
 
 from bots.discord import limits, wire
@@ -21,7 +20,7 @@ from hub.plugin import GiveUp, TryLater
 
 OVERALL = (Budget(45, 1.0),)  # Discord: 50 requests a second
 OF_CHANNEL = (Budget(5, 5.0),)  # not promised by Discord, whose answers say it; so it was whenever one looked
-PATIENCE_S = 6.0  # for one's turn
+PATIENCE_S = 1.0  # for one's turn; longer, and it is put back
 CALL_S = 10.0  # for Discord's answer; with the patience less than delivery waits for us
 FILE_REFUSED = frozenset((40005, 50013))  # too large; or not allowed, where the text still may be
 
@@ -38,12 +37,12 @@ class Courier:
         """Logs in. GiveUp for a token that Discord refuses; TryLater where it cannot be reached."""
         if self._client is not None:
             return
-        client = discord.Client(intents=discord.Intents.none(), http_trace=wire.honest(aiohttp.TraceConfig()))
+        client = wire.quick(lambda chat, pause_s: self.turns.pace.hold(chat, time.monotonic() + pause_s))
         try:
             async with asyncio.timeout(CALL_S):
                 await client.login(self._token)
         except BaseException as error:
-            await client.close()
+            await wire.shut(client)
             if isinstance(error, wire.EXPECTED):
                 raise wire.trouble(error) from error
             raise
@@ -52,7 +51,7 @@ class Courier:
     async def close(self) -> None:
         client, self._client = self._client, None
         if client is not None:
-            await client.close()
+            await wire.shut(client)
 
     @property
     def client(self) -> discord.Client:
@@ -110,7 +109,7 @@ class Courier:
         message = self.client.get_partial_messageable(channel_id).get_partial_message(message_id)
         card = Card(files=(file,))
         try:
-            async with self._call(str(channel_id), Rank.BOARD):
+            async with self._call(f"{channel_id} edits", Rank.BOARD):
                 await message.edit(attachments=wire.files_of(card))
         except discord.HTTPException as error:
             raise wire.trouble(error) from error

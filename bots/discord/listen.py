@@ -5,27 +5,26 @@ bot is mentioned, which takes no privileged intent; in channels where `$gold` is
 message content intent. Depends on discord.py and the hub.
 """
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import discord
 import structlog
 from discord.app_commands import Choice
 
-from bots.discord import forms, menus, render, who
+from bots.discord import forms, menus, render, who, wire
 from bots.discord.answers import COMMAND, Answering, Interaction, asked_of
 from bots.discord.courier import Courier
+from bots.discord.detection import Detection
 from bots.pace import Rank
-from hub.model import Line, Menu, Reply
+from hub.model import Line, Menu, Reply, Who
 from hub.plugin import BadRequest, GiveUp, Hub, TryLater
 
 log = structlog.get_logger("discord")
 
 PRIVATELY = "I answered you in private."
 NO_PRIVATELY = "That answer is for you alone, and I cannot write to you in private: ask again with a / command."
-SYMBOL = re.compile(r"(?<![\w$#])[$#]([A-Za-z][\w.-]{1,31})")
-DETECTED = 5  # symbols of one message that are answered
 
 
 class Listener(discord.Client):
@@ -36,7 +35,7 @@ class Listener(discord.Client):
         hub: Hub,
         courier: Courier,
         menu: Callable[[], Menu],
-        detect_in: Sequence[str],
+        detection: Detection,
         *,
         reads_all: bool,
         connected: Callable[[], None],
@@ -54,7 +53,8 @@ class Listener(discord.Client):
         self._hub = hub
         self._courier = courier
         self._menu = menu
-        self._detect_in = frozenset(detect_in) if reads_all else frozenset()
+        self._detection = detection
+        self._reads_all = reads_all
 
     async def on_connect(self) -> None:
         self.was_connected = True
@@ -68,8 +68,8 @@ class Listener(discord.Client):
             await self._heard(interaction)
         except BadRequest as error:
             await _said(interaction, error.text)
-        except discord.HTTPException as error:
-            log.warning("an answer did not reach Discord", status=error.status, code=error.code)
+        except wire.EXPECTED as error:
+            log.warning("an answer did not reach Discord", reason=wire.trouble(error).reason)
         except Exception:
             log.exception("a bug in the bot", interaction=interaction.type.name)
             await _said(interaction, "That failed inside the bot: it was logged.")
@@ -82,14 +82,19 @@ class Listener(discord.Client):
         elif interaction.type is discord.InteractionType.application_command:
             values = {option["name"]: str(option.get("value", "")) for option in told.get("options", ())}
             line = menus.line_from(self._menu(), str(told["name"]), values)
-            await Answering(self._hub, interaction, line, COMMAND).run()
+            await Answering(self._asked, interaction, line, COMMAND).run()
         elif interaction.type is discord.InteractionType.modal_submit:
             line = forms.line_from(custom_id, told.get("components", ()))
-            await Answering(self._hub, interaction, line, COMMAND).run()
+            await Answering(self._asked, interaction, line, COMMAND).run()
         elif custom_id[:2] in (render.LINE, render.ALERT, render.AFTER, render.FORM):
-            await Answering(self._hub, interaction, custom_id[2:], custom_id[:2]).run()
+            await Answering(self._asked, interaction, custom_id[2:], custom_id[:2]).run()
         elif interaction.type is discord.InteractionType.component:
             raise BadRequest("That button is of another version of this hub.")
+
+    async def _asked(self, line: Line) -> Reply:
+        reply = await asked_of(self._hub, line)
+        self._detection.heard(line.who.place, reply, time.monotonic())
+        return reply
 
     async def _complete(self, interaction: Interaction, told: Mapping[str, Any]) -> None:
         focused = next((option for option in told.get("options", ()) if option.get("focused")), None)
@@ -105,12 +110,13 @@ class Listener(discord.Client):
         """An edge, as above. Other bots are never answered, so that no two talk for ever."""
         if message.author.bot or message.webhook_id is not None:
             return
-        text = self._said_to_us(message)
-        if not text:
-            return
         asker = who.of_message(message)
         try:
+            text = self._said_to_us(message) or await self._detected(message, asker)
+            if not text:
+                return
             reply = await asked_of(self._hub, Line(text=text, who=asker))
+            self._detection.heard(asker.place, reply, time.monotonic())
             await self._answer(message, reply, text)
         except (TryLater, GiveUp) as error:
             log.warning("an answer did not reach Discord", reason=error.reason)
@@ -121,12 +127,23 @@ class Listener(discord.Client):
         """The line in a message, empty where it is not meant for us."""
         assert self.user is not None, "messages come behind READY"
         if message.guild is None:
-            return without_mention(message.content, self.user.id)
+            return menus.without_mention(message.content, self.user.id)
         if self.user.id in message.raw_mentions:
-            return without_mention(message.content, self.user.id) or "help"
-        if str(message.channel.id) in self._detect_in:
-            return detected(message.content, self._menu())
+            return menus.without_mention(message.content, self.user.id) or "help"
         return ""
+
+    async def _detected(self, message: discord.Message, asker: Who) -> str:
+        """The line for the symbols in a message, where the place wants that."""
+        line = menus.detected(message.content, self._menu()) if self._reads_all and asker.place else ""
+        if not line:
+            return ""
+        now_s = time.monotonic()
+        on = self._detection.of(asker.place, now_s)
+        if on is None:
+            self._detection.refused(asker.place, now_s)
+            self._detection.heard(asker.place, await asked_of(self._hub, Line(text="place", who=asker)), now_s)
+            on = self._detection.of(asker.place, now_s)
+        return line if on else ""
 
     async def _answer(self, message: discord.Message, reply: Reply, line: str) -> None:
         card = render.card_of(reply, line)
@@ -150,21 +167,5 @@ async def _said(interaction: Interaction, text: str) -> None:
             await interaction.followup.send(embed=embed, ephemeral=True)
         else:
             await interaction.response.send_message(embed=embed, ephemeral=True)
-    except discord.HTTPException as error:
-        log.warning("an answer did not reach Discord", status=error.status, code=error.code)
-
-
-def without_mention(text: str, me: int) -> str:
-    return re.sub(rf"<@!?{me}>", " ", text).strip()
-
-
-def detected(text: str, menu: Menu) -> str:
-    """ "price XAU-USD BTC-USDT" for the instruments in a text ("look at $gold"); empty where there is none."""
-    known = {
-        word.casefold(): instrument.id
-        for instrument in menu.instruments
-        for word in (instrument.id, instrument.name, *instrument.aliases)
-    }
-    found = [known.get(symbol.casefold().rstrip(".-")) for symbol in SYMBOL.findall(text)]
-    named = list(dict.fromkeys(name for name in found if name))[:DETECTED]
-    return f"price {' '.join(named)}" if named else ""
+    except wire.EXPECTED as error:
+        log.warning("an answer did not reach Discord", reason=wire.trouble(error).reason)

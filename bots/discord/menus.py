@@ -1,4 +1,4 @@
-"""The hub's menu → Discord's slash commands, their completion, and back to the line. Pure.
+"""The hub's menu → Discord's slash commands, their completion, and back to the line; plain text → the line. Pure.
 
 A command becomes a slash command with an option for each of its arguments, so one that is added later appears by
 itself; `/tocsin` takes any line. `same` says whether what Discord has is what is wanted, so that nothing is written
@@ -22,8 +22,14 @@ EVERYWHERE = [0, 1, 2]  # guild, the bot's own DM, other DMs and groups
 STRING = 3
 COMPLETED = ("instrument", "instruments", "span")
 SPANS = ("1h", "24h", "7d", "30d", "3mo", "1y", "ytd", "max")
+LOCALES = frozenset("""
+    id da de en-GB en-US es-ES es-419 fr hr it lt hu nl no pl pt-BR ro fi sv-SE vi tr cs el bg ru uk hi th zh-CN ja
+    zh-TW ko
+""".split())  # fmt: skip  # noqa: SIM905
 SHAPE: Mapping[str, Any] = {"required": False, "autocomplete": False, "choices": [], "options": []}
 """What Discord leaves out where it is so, in what it returns."""
+SYMBOL = re.compile(r"(?<![\w$#])[$#]([A-Za-z][\w.-]{1,31})")
+DETECTED = 5  # symbols of one message that are answered
 
 
 def commands_of(menu: Menu) -> list[dict[str, Any]]:
@@ -31,22 +37,37 @@ def commands_of(menu: Menu) -> list[dict[str, Any]]:
     entries = [entry for entry in menu.commands if NAME.fullmatch(entry.name) and entry.name != ANY]
     line = Argument(name="line", about="whatever one can write to the hub: gold > 2400", required=True)
     everything = _command(ANY, "Any line, as in a private chat", (line,))
-    commands = [_command(entry.name, entry.summary, entry.arguments) for entry in entries]
+    commands = [_command(entry.name, entry.summary, entry.arguments, entry.summaries) for entry in entries]
     return [*commands[: limits.COMMANDS - 1], everything]
 
 
-def _command(name: str, about: str, arguments: Sequence[Argument]) -> dict[str, Any]:
-    command = {
+def _command(
+    name: str, about: str, arguments: Sequence[Argument], abouts: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """`abouts`: what it does, by language; Discord shows each person theirs."""
+    command: dict[str, Any] = {
         "type": 1,
         "name": name,
-        "description": limits.cut(safe(about), limits.COMMAND_ABOUT) or name,
+        "description": _about(about) or name,
         "options": [_option(argument) for argument in _ordered(arguments)],
         "integration_types": [GUILD_INSTALL, USER_INSTALL],
         "contexts": EVERYWHERE,
     }
+    told = {locale: _about(text) for language, text in (abouts or {}).items() for locale in _locales(language)}
+    if told:
+        command["description_localizations"] = told
     if _size(command) > limits.COMMAND_TOTAL:  # choices are a help; the text can be typed as well
         command["options"] = [_option(argument, choices=False) for argument in _ordered(arguments)]
     return command
+
+
+def _about(text: str) -> str:
+    return limits.cut(safe(text), limits.COMMAND_ABOUT)
+
+
+def _locales(language: str) -> list[str]:
+    """Discord's names of a language: "pt" is "pt-BR" there."""
+    return sorted(one for one in LOCALES if one == language or one.partition("-")[0] == language)
 
 
 def _ordered(arguments: Sequence[Argument]) -> list[Argument]:
@@ -60,7 +81,7 @@ def _option(argument: Argument, *, choices: bool = True) -> dict[str, Any]:
     option: dict[str, Any] = {
         "type": STRING,
         "name": argument.name,
-        "description": limits.cut(safe(about), limits.COMMAND_ABOUT) or argument.name,
+        "description": _about(about) or argument.name,
         "required": argument.required,
     }
     if argument.kind == "choice" and choices and argument.choices:
@@ -74,7 +95,8 @@ def _option(argument: Argument, *, choices: bool = True) -> dict[str, Any]:
 def _size(command: dict[str, Any]) -> int:
     options = command["options"]
     choices = [choice for option in options for choice in option.get("choices", ())]
-    texts = [command["name"], command["description"]]
+    abouts = [command["description"], *command.get("description_localizations", {}).values()]
+    texts = [command["name"], max(abouts, key=limits.length)]  # of the translations Discord counts the longest
     texts += [text for option in options for text in (option["name"], option["description"])]
     texts += [text for choice in choices for text in (choice["name"], choice["value"])]
     return sum(limits.length(text) for text in texts)
@@ -94,6 +116,7 @@ def _plain(command: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "type": command.get("type", 1),
         "description": command.get("description"),
+        "description_localizations": command.get("description_localizations") or {},
         "contexts": sorted(command.get("contexts") or []),
         "integration_types": sorted(command.get("integration_types") or []),
         "options": [
@@ -133,7 +156,7 @@ def choices_for(menu: Menu, command: str, option: str, typed: str) -> list[tuple
         before, _, last = typed.rpartition(" ")
         found = instruments_for(menu.instruments, last)
         lead = f"{before} " if before else ""
-        pairs = [(lead + shown, lead + value) for shown, value in found]
+        pairs = [(limits.cut(lead + shown, limits.CHOICE), lead + value) for shown, value in found]
         return [(shown, value) for shown, value in pairs if limits.length(value) <= limits.CHOICE][: limits.CHOICES]
     return instruments_for(menu.instruments, typed) if argument.kind == "instrument" else []
 
@@ -146,3 +169,22 @@ def instruments_for(instruments: Sequence[Instrument], typed: str) -> list[tuple
             words.setdefault(word, instrument)
     found = {words[word].id: words[word] for word in complete(typed, list(words), len(words) or 1)}
     return [(limits.cut(f"{one.name} ({one.id})", limits.CHOICE), one.id) for one in found.values()][: limits.CHOICES]
+
+
+# ---------------------------------------------------------------------------------------------- plain text
+
+
+def without_mention(text: str, me: int) -> str:
+    return re.sub(rf"<@!?{me}>", " ", text).strip()
+
+
+def detected(text: str, menu: Menu) -> str:
+    """ "price XAU-USD BTC-USDT" for the instruments in a text ("look at $gold"); empty where there is none."""
+    known = {
+        word.casefold(): instrument.id
+        for instrument in menu.instruments
+        for word in (instrument.id, instrument.name, *instrument.aliases)
+    }
+    found = [known.get(symbol.casefold().rstrip(".-")) for symbol in SYMBOL.findall(text)]
+    named = list(dict.fromkeys(name for name in found if name))[:DETECTED]
+    return f"price {' '.join(named)}" if named else ""

@@ -24,6 +24,7 @@ DONE = "Done"
 """The name of the field that says what was done about an alert, and by whom."""
 FIELD_ROOM = 300  # characters of an alert's embed that are kept for that
 OPEN_FORM = "Fill in a form"
+NOTHING = "(nothing to show)"
 CHART_NAME = "chart.png"
 
 
@@ -57,7 +58,7 @@ def card_of(reply: Reply, line: str = "", largest: int = limits.ATTACHMENT_BYTES
     if any(file.name == CHART_NAME for file in files):
         embed["image"] = {"url": f"attachment://{CHART_NAME}"}
     if not reply.title and not description:
-        embed["description"] = "(nothing to show)"
+        embed["description"] = NOTHING
     return Card(embeds=(embed,), rows=_rows(_controls(reply, line)), files=files)
 
 
@@ -119,7 +120,7 @@ def alert_card(message: Message) -> Card:
     """What rang. One alert has its buttons; several stand in a block each, or where they are too many for that, as a
     list in which every title is whole."""
     notifications = message.notifications
-    title = f"**{limits.cut(words.escaped(message.title), limits.CONTENT - 4)}**"
+    title = f"**{limits.cut(words.escaped(message.title), limits.CONTENT - 4)}**" if message.title else ""
     if len(notifications) == 1:
         (one,) = notifications
         controls = [_control(ALERT, button) for button in outgoing.buttons(one)]
@@ -136,7 +137,8 @@ def alert_card(message: Message) -> Card:
 def _block(one: Notification, room: int) -> dict[str, Any]:
     title = limits.cut(words.escaped(one.title), limits.TITLE)
     most = min(room - limits.length(title), limits.DESCRIPTION)
-    return {"color": RANG, "title": title, "description": limits.cut_lines(_evidence(one), most)}
+    text = limits.cut_lines(_evidence(one), most)
+    return {"color": RANG, "title": title, "description": text if title or text else NOTHING}
 
 
 def _evidence(one: Notification) -> list[str]:

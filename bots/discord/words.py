@@ -16,6 +16,8 @@ LINK = re.compile(r":(?=//)|(?<=discord)\.(?=gg/)", re.IGNORECASE)
 """Where a backslash keeps an address from being a link, and an invitation from being shown."""
 TICKS = "`"
 TICK = "\u02cb"  # looks like a backtick and ends no block
+CELL = 200  # characters of a cell, and rows, beyond which nothing of a table is shown anyway
+ROWS = 500
 WIDTH = 44  # columns of a block that a phone shows without wrapping, in its usual font size
 
 
@@ -32,4 +34,5 @@ def lines_of(texts: Sequence[str]) -> list[str]:
 
 def block_lines(table: Sequence[Sequence[str]]) -> list[str]:
     """The lines of a table for a code block, in which only the backtick has a meaning."""
-    return [line.replace(TICKS, TICK) for line in table_lines(table, WIDTH)]
+    short = [[cell if len(cell) <= CELL else cell[: CELL - 1] + "…" for cell in row] for row in table[:ROWS]]
+    return [line.replace(TICKS, TICK) for line in table_lines(short, WIDTH)]

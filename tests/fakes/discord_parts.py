@@ -127,11 +127,15 @@ def text_of(message: Mapping[str, Any]) -> str:
 
 
 def unescaped(text: str) -> str:
-    return re.sub(r"\\([^\w\s])", r"\1", text)
+    return re.sub(r"\\([^A-Za-z0-9\s])", r"\1", text)
 
 
 def labels(message: Mapping[str, Any]) -> list[str]:
-    return [one["label"] for row in message["components"] for one in row["components"]]
+    return [one["label"] for one in buttons(message)]
+
+
+def buttons(message: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [one for row in message["components"] for one in row["components"]]
 
 
 def plain(message: Mapping[str, Any]) -> dict[str, Any]:

@@ -206,7 +206,9 @@ class Rest:
         return 200, self.channels[self.private(user_id)], {}
 
     async def _get_commands(self, request: web.Request) -> Any:
-        return 200, self.commands, {}
+        if request.query.get("with_localizations") == "true":
+            return 200, self.commands, {}
+        return 200, [{k: v for k, v in one.items() if not k.endswith("_localizations")} for one in self.commands], {}
 
     async def _put_commands(self, request: web.Request) -> Any:
         wanted = await request.json()

@@ -9,6 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 COMMAND_NAME = re.compile(r"^[-_'\w]{1,32}$")
+LOCALES = {
+    "id", "da", "de", "en-GB", "en-US", "es-ES", "es-419", "fr", "hr", "it", "lt", "hu", "nl", "no", "pl", "pt-BR",
+    "ro", "fi", "sv-SE", "vi", "tr", "cs", "el", "bg", "ru", "uk", "hi", "th", "zh-CN", "ja", "zh-TW", "ko",
+}  # fmt: skip
 Wrong = tuple[str, str]
 
 
@@ -123,6 +127,10 @@ def _named(path: str, thing: Mapping[str, Any]) -> Iterator[Wrong]:
     name = thing.get("name", "")
     if not COMMAND_NAME.match(name) or name != name.lower():
         yield f"{path}.name", "String value did not match validation regex."
+    translated = (thing.get("description_localizations") or {}).items()
+    for locale, text in translated:
+        if locale not in LOCALES or not 1 <= size(text) <= 100:
+            yield f"{path}.description_localizations.{locale}", "Not a locale, or not between 1 and 100 in length."
     if not 1 <= size(thing.get("description", "")) <= 100:
         yield f"{path}.description", "Must be between 1 and 100 in length."
 
