@@ -72,7 +72,13 @@ BUILT_IN: dict[str, Any] = {
         "swissquote": {"symbols": {"XAU-USD": "XAU/USD", "XAG-USD": "XAG/USD"}},
         "binance": {"symbols": {"BTC-USDT": "btcusdt", "ETH-USDT": "ethusdt"}},
     },
-    "bots": {"console": {}, "discord": {"enabled": False}, "push": {}, "slack": {"enabled": False}, "telegram": {"enabled": False}},
+    "bots": {
+        "console": {},
+        "discord": {"enabled": False},
+        "push": {},
+        "slack": {"enabled": False},
+        "telegram": {"enabled": False},
+    },
 }
 """What the shipped config.toml switches on, for a hub without a file."""
 
