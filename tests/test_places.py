@@ -152,6 +152,18 @@ async def test_a_group_that_is_renamed_or_has_topics_stays_the_same(small: Room)
     assert len((await small.done("alerts", topic)).table) == 2
 
 
+async def test_a_group_that_got_another_number_keeps_its_alerts(here: Room) -> None:
+    """As where a platform makes a large one of a small one: delivery keeps the new address, and by it it is known."""
+    await here.done("alert gold > 2400", GROUP_ADMIN)
+    change = t.destinations.update().where(t.destinations.c.address == "-100").values(address="-1009")
+    await here.ledger.write(lambda c: c.execute(change))
+    grown = in_group(ANNA, admin=True, place="-1009")
+    assert len((await here.done("alerts", grown)).table) == 2
+    assert await here.rows(sa.select(t.places.c.external_id)) == [("-1009",)]
+    nowhere = msgspec.structs.replace(in_group(ANNA, place="-3"), address="")
+    assert (await here.done("alerts", nowhere)).table == ()
+
+
 @pytest.mark.parametrize("line", ["place loud", "place detect maybe", "place zone Atlantis", "place language klingon"])
 async def test_what_a_place_cannot_be_is_explained(line: str, small: Room) -> None:
     """And in a private chat there is no place."""

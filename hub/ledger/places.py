@@ -6,6 +6,7 @@ of `users` that is nobody's and holds the place's time zone and language. Depend
 
 from typing import Any, Literal
 
+import msgspec
 import sqlalchemy as sa
 
 from hub.ledger.people import LONGEST_ID, LONGEST_NAME, add_destination, inserted, switch
@@ -21,8 +22,9 @@ def find_place(connection: sa.Connection, who: Who) -> Place | None:
 
 
 def place_of(connection: sa.Connection, who: Who, now: int, *, time_zone: str) -> Place:
-    """The place that a line was written in, made if there is none."""
-    found = find_place(connection, who)
+    """The place that a line was written in, made if there is none. A group that has another number since is known by
+    its address, which delivery keeps when it hears of that."""
+    found = find_place(connection, who) or _renumbered(connection, who)
     name = (who.place_name or who.place)[:LONGEST_NAME]
     if found is None:
         owner_id = inserted(connection, owners, kind=CHANNEL, name=name, created_at=now)
@@ -38,6 +40,17 @@ def place_of(connection: sa.Connection, who: Who, now: int, *, time_zone: str) -
     if who.address and _destination_of(connection, found) is None:
         add_destination(connection, found.owner_id, found.platform, who.address, label_of(found), now)
     return found
+
+
+def _renumbered(connection: sa.Connection, who: Who) -> Place | None:
+    there = (destinations.c.platform == who.platform, destinations.c.address == who.address)
+    query = sa.select(places).join(destinations, destinations.c.owner_id == places.c.owner_id)
+    row = connection.execute(query.where(places.c.platform == who.platform, *there).limit(1)).first()
+    if row is None or not who.address:
+        return None
+    number = who.place[:LONGEST_ID]
+    connection.execute(places.update().where(_named(row.platform, row.external_id)).values(external_id=number))
+    return msgspec.structs.replace(_place(row), id=number)
 
 
 def label_of(place: Place) -> str:

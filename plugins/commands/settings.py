@@ -186,10 +186,13 @@ def now_of(name: str, user: User, context: Context) -> str:
 
 def panel(title: str, user: User, context: Context) -> Reply:
     head = (_("setting"), _("is"), _("for"))
+    lines = [_("settings currency none goes back to the hub's own; so with the others.")]
+    if user.quiet:
+        lines.append(_("Quiet hours are kept, but messages do not heed them yet: alerts ring at night too."))
     return Reply(
         title=title,
         table=(head, *((_(NAMES[name]), now_of(name, user, context), _(FOR[name])) for name in FIELDS)),
-        lines=(_("settings currency none goes back to the hub's own; so with the others."),),
+        lines=tuple(lines),
         buttons=tuple(Button(label=_(NAMES[name]).capitalize(), line=f"settings {name}") for name in FIELDS),
         private=True,
         replace=True,
