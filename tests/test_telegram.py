@@ -341,6 +341,16 @@ async def test_a_channel_is_answered_in_its_own_name(api: Telegram, hub: Hub, bo
     assert (hub.asked[0].who.id, hub.asked[0].who.admin) == ("-1009", True)
 
 
+async def test_a_group_is_told_how_the_bot_is_spoken_to(api: Telegram, hub: Hub, bot: TelegramBot) -> None:
+    """Once, when it is taken in; nothing is said where it is thrown out."""
+    api.adds_bot(OPS, ANNA, now="kicked", before="member")
+    api.adds_bot(OPS, ANNA)
+    assert "/alert" in (await api.shown(OPS))["text"]
+    api.say(OPS, ANNA, "/price gold")
+    await api.shown(OPS, 2)
+    assert len(api.chats[OPS].messages) == 2 and api.broken == []
+
+
 async def test_a_bug_in_the_answer_stops_nothing(api: Telegram, hub: Hub, bot: TelegramBot) -> None:
     """It is logged without a word of what was said."""
     hub.answers["secret"] = RuntimeError("my secret words")

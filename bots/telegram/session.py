@@ -18,13 +18,19 @@ from bots.telegram.board import Boards
 from bots.telegram.conversation import Conversation
 from bots.telegram.listen import Listener
 from bots.telegram.menu import Known
-from bots.telegram.people import read_address
+from bots.telegram.people import Spot, read_address
+from bots.telegram.render import Post
 from bots.telegram.show import Show
 from hub.model import Destination, Message
 from hub.plugin import GiveUp, Hub, TryLater
 
 log = structlog.get_logger("telegram")
 
+AWAY = ("left", "kicked")
+GREETING = (
+    "I ring when a price gets where you are waiting for it. Begin with /price, /chart or /alert; /help shows the rest."
+    " Administrators of this group set its alerts; /place says so, and changes it."
+)
 MENU_EVERY_S = 300.0
 MENU_SOON_S = 5.0
 
@@ -101,14 +107,19 @@ class Session:
         elif update.inline_query:
             await inline.answer(self.api, self._hub, self._known, update.inline_query)
         elif changed := update.chat_member or update.my_chat_member:
-            self._changed(changed)
+            await self._changed(changed)
 
-    def _changed(self, changed: ChatMemberUpdated) -> None:
-        """Somebody's rights in a chat, or our own."""
+    async def _changed(self, changed: ChatMemberUpdated) -> None:
+        """Somebody's rights in a chat, or our own. A group that we are new in is told how we are spoken to."""
         if self._conversation is not None:
             self._conversation.people.forget_admins(changed.chat.id)
-        if self.api.me and changed.new_chat_member.user.id == self.api.me.id:
-            log.info("our rights in a chat changed", chat=changed.chat.type, now=changed.new_chat_member.status)
+        if self.api.me is None or changed.new_chat_member.user.id != self.api.me.id:
+            return
+        before, now = changed.old_chat_member.status, changed.new_chat_member.status
+        log.info("our rights in a chat changed", chat=changed.chat.type, now=now)
+        new_here = before in AWAY and now not in AWAY
+        if new_here and changed.chat.type in ("group", "supergroup"):
+            await self._show.send(Post(html=GREETING), Spot(chat=changed.chat.id, place=True))
 
     async def send(self, message: Message) -> str:
         return await self._alerts.send(message, self._hub)

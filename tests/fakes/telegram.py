@@ -22,6 +22,7 @@ from tests.fakes.telegram_rules import Bad
 TOKEN = "42:" + "A" * 35
 PNG = b"\x89PNG\r\n\x1a\n"
 Fields = dict[str, Any]
+KICKED: dict[str, Fields] = {"kicked": {"until_date": 0}}
 
 
 class Chat:
@@ -101,6 +102,12 @@ class Telegram:
             message["ephemeral_message_id"] = ephemeral
         self.update("channel_post" if here.kind == "channel" else "message", message)
         return message
+
+    def adds_bot(self, chat: int, person: int, *, now: str = "member", before: str = "left") -> None:
+        """Somebody takes the bot into a group, or throws it out."""
+        members = [{"user": self.me, "status": status} | KICKED.get(status, {}) for status in (before, now)]
+        change = {"chat": self.chats[chat].json(), "from": self.users[person], "date": int(time.time())}
+        self.update("my_chat_member", change | {"old_chat_member": members[0], "new_chat_member": members[1]})
 
     def press(self, message: Fields, label: str, person: int) -> str:
         """The id of the press; `answered` waits for what became of it."""
