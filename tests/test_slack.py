@@ -1,17 +1,24 @@
 """The Slack bot, met by people of a workspace: commands, mentions, forms, and the App Home."""
 
+import subprocess
+import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import structlog.testing
 
+from hub import load
 from hub.forms import line_of
 from hub.model import (
     Menu,
 )
+from hub.testing import check_bot
 from tests.fakes import slack as fakes
 from tests.fakes.slack import labels, words
 from tests.slack_room import ALERT, LEVEL, MENU, PNG, Office, TestHub, at_work, entry, jumping
+
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture
@@ -24,6 +31,18 @@ async def slack() -> AsyncIterator[fakes.Slack]:
 async def office(slack: fakes.Slack) -> AsyncIterator[Office]:
     async with at_work(slack, TestHub()) as made:
         yield made
+
+
+async def test_the_bot_keeps_the_contract() -> None:
+    """Without tokens it ends with a reason."""
+    await check_bot(load.bot("slack"))
+
+
+def test_slacks_libraries_are_imported_only_where_they_are_needed() -> None:
+    """A look at the configuration stays quick."""
+    code = "import sys, bots.slack as s; s.open_bot(s.Settings()); print([m for m in sys.modules if m[:6] == 'slack_'])"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert told.stdout.strip() == "[]"
 
 
 # --------------------------------------------------------------------------------------------- commands

@@ -183,6 +183,7 @@ async def test_whether_an_address_would_be_sent_to_is_known_beforehand(office: O
         ("ratelimited", 429, {"retry_after": 17}, TryLater, 17.0),
         ("internal_error", 500, {}, TryLater, None),
         ("service_unavailable", 503, {}, TryLater, None),
+        ("<html>Bad Gateway</html>", 502, {}, TryLater, None),
         ("token_revoked", 200, {}, TryLater, None),
         ("missing_scope", 200, {"needed": "chat:write"}, TryLater, None),
         ("messages_tab_disabled", 200, {}, TryLater, None),

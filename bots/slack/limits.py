@@ -48,10 +48,14 @@ def cut_lines(lines: list[str], most: int) -> list[str]:
         return lines
     kept: list[str] = []
     for line in lines:
-        left = f"{CUT} {len(lines) - len(kept)} more lines"
+        left = _rest(len(lines) - len(kept))
         if len("\n".join([*kept, line, left])) > most:
             break
         kept.append(line)
     if not kept:
         return [cut(lines[0], most)]
-    return [*kept, f"{CUT} {len(lines) - len(kept)} more lines"]
+    return [*kept, _rest(len(lines) - len(kept))]
+
+
+def _rest(count: int) -> str:
+    return f"{CUT} {count} more {'line' if count == 1 else 'lines'}"

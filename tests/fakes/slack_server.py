@@ -186,6 +186,8 @@ class Server:
         except Invalid as error:
             return web.json_response({"ok": False, "error": error.name, "errors": [str(error)]})
         except Failure as failure:
+            if str(failure).startswith("<"):  # of something between us and Slack
+                return web.Response(text=str(failure), status=failure.status, content_type="text/html")
             return web.json_response(failure.body, status=failure.status, headers=failure.headers)
 
     async def _arguments(self, method: str, request: web.Request) -> Body:
