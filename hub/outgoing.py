@@ -1,23 +1,27 @@
 """What goes out of the hub: how the notifications of one message are worded, and which addresses may be called.
 
 Pure. `private` says whether an IP address lies on this machine or in a network behind it, also where it is wrapped
-in an IPv6 form that ends there. Depends on hub.model only.
+in an IPv6 form that ends there. Depends on hub.model and hub.wording.
 """
 
 import hashlib
 import ipaddress
 from collections.abc import Sequence
 
-from hub.model import Button, Destination, Message, Notification
+from hub.model import SECOND_US, Button, Destination, Message, Notification
+from hub.wording import duration, moment
 
+IN_FULL = 5
+LATE_US = 120 * SECOND_US
+TOGETHER_US = 60 * SECOND_US
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
-def message(destination: Destination, notifications: Sequence[Notification]) -> Message:
+def message(destination: Destination, notifications: Sequence[Notification], now: int | None = None) -> Message:
     """One message for all of them, in the order given. Its id follows from what is in it: the same notifications
-    sent again are the same message, so that a receiver can tell."""
-    title, text = worded(notifications)
+    sent again are the same message, so that a receiver can tell. `now`, wall time, tells what is told late."""
+    title, text = worded(notifications, now)
     return Message(
         id=message_id(notifications),
         platform=destination.platform,
@@ -34,13 +38,50 @@ def message_id(notifications: Sequence[Notification]) -> str:
     return hashlib.sha256(content.encode()).hexdigest()[:32]
 
 
-def worded(notifications: Sequence[Notification]) -> tuple[str, str]:
-    """Title and text: one speaks for itself, several stand in blocks under their number."""
+def worded(notifications: Sequence[Notification], now: int | None = None) -> tuple[str, str]:
+    """Title and text: one speaks for itself, several stand in blocks under their number. What piled up while nothing
+    could be sent is told with its own times; more than IN_FULL have a line each, so that a message holds them all."""
     if len(notifications) == 1:
-        return notifications[0].title, _evidence(notifications[0])
-    blocks = (f"{n.title}\n{_evidence(n)}".rstrip() for n in notifications)
+        return notifications[0].title, "\n".join(
+            filter(None, (_evidence(notifications[0]), late(notifications[0], now)))
+        )
     of_alerts = all(n.alert_id is not None for n in notifications)
-    return f"{len(notifications)} {'alerts' if of_alerts else 'messages'}", "\n\n".join(blocks)
+    title = f"{len(notifications)} {'alerts' if of_alerts else 'messages'}{_span(notifications)}"
+    if len(notifications) > IN_FULL:
+        return title, "\n".join(_line(n) for n in notifications)
+    blocks = ("\n".join(filter(None, (n.title, _evidence(n), late(n, now)))) for n in notifications)
+    return title, "\n\n".join(blocks)
+
+
+def late(notification: Notification, now: int | None) -> str:
+    """ "told 53 min after it rang", where delivery took so long that one has to know; else nothing."""
+    waited_us = 0 if now is None else now - notification.created_at
+    return f"told {duration(waited_us)} after it rang" if waited_us > LATE_US else ""
+
+
+def _line(notification: Notification) -> str:
+    """ "14:02:11 Gold rose to 2,400.12 USD (level 2,400.00): sell half"."""
+    note = f": {notification.note[:40]}" if notification.note else ""
+    return f"{moment(_at(notification)):%H:%M:%S} {notification.title}{note}"
+
+
+def _span(notifications: Sequence[Notification]) -> str:
+    """ ", 14:02 to 14:55 UTC" where they did not ring together."""
+    times = [_at(n) for n in notifications]
+    first, last = moment(min(times)), moment(max(times))
+    if max(times) - min(times) <= TOGETHER_US:
+        return ""
+    return (
+        f", {first:%H:%M} to {last:%H:%M} UTC"
+        if first.date() == last.date()
+        else f", {first:%d %b %H:%M} to {last:%d %b %H:%M} UTC"
+    )
+
+
+def _at(notification: Notification) -> int:
+    """When it rang, by the market's clock."""
+    trigger = notification.trigger
+    return notification.created_at if trigger is None else trigger.venue_time or trigger.received_at
 
 
 def _evidence(notification: Notification) -> str:

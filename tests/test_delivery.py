@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import random
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,16 +15,17 @@ import sqlalchemy as sa
 import structlog.testing
 
 from hub import bus as names
+from hub import outgoing
 from hub.bothost import Sender
 from hub.bus import Bus, connect
 from hub.config import Config, DeliverySection
-from hub.delivery import A_MESSAGE, Delivery, latency_ms, now_us
+from hub.delivery import A_MESSAGE, AT_ONCE, Delivery, latency_ms, now_us
 from hub.ledger import Ledger, LedgerFull, open_ledger, outbox
 from hub.ledger.outbox import PER_DESTINATION, Due
 from hub.ledger.people import forget
-from hub.ledger.tables import destinations, notifications, owners
-from hub.model import Instrument, Message
-from hub.plugin import GiveUp, Hub, TryLater
+from hub.ledger.tables import alerts, destinations, notifications, owners, users
+from hub.model import Instrument, Message, Notification
+from hub.plugin import GiveUp, Gone, Hub, TryLater
 
 if TYPE_CHECKING:
     from tests.conftest import NatsServer
@@ -83,7 +86,8 @@ class House:
         now = now_us()
         rows = [
             {
-                "id": id, "key": f"alert:{id}", "destination_id": destination, "title": f"title {id}", "text": "why",
+                "id": id, "key": f"alert:{id}:1:{destination}", "destination_id": destination,
+                "title": f"title {id}", "text": "why",
                 "state": "due", "due_at": now, "created_at": now, **values,
             }
             for id in ids
@@ -183,7 +187,7 @@ async def test_an_offer_needs_no_sweep(house: House) -> None:
         assert reads == []
         await house.all_sent()
         status = await delivery.status()
-    assert status["since_start"] == {"sent": 1, "later": 0, "dead": 0}
+    assert status["since_start"] == {"sent": 1, "later": 0, "dead": 0, "moved": 0}
     assert status["latency_ms"]["p50"] >= 0  # type: ignore[index]
 
 
@@ -395,7 +399,7 @@ async def test_a_full_disk_delays_the_mark_and_is_told_once(house: House) -> Non
     phone, delivery = Phone(), house.delivery()
     with structlog.testing.capture_logs() as logs:
         async with hosted(house, Sender(phone)), running(delivery):
-            delivery._ledger = Full(house.ledger)  # type: ignore[assignment]
+            delivery._marks._ledger = Full(house.ledger)  # type: ignore[assignment]
             ids = await house.offered(delivery)
             await house.all_sent()
             await asyncio.sleep(0)
@@ -490,3 +494,123 @@ def test_latencies_are_told_as_shares() -> None:
     """Median and tail in milliseconds; nothing before the first."""
     assert latency_ms([]) == {}
     assert latency_ms(range(0, 101_000, 1000)) == {"p50": 50.0, "p95": 95.0, "p99": 99.0}
+
+
+# ----------------------------------------------------------------------- elsewhere, urgent first, grouped
+
+
+async def test_a_place_that_is_gone_is_switched_off_and_what_waited_arrives_at_the_next(house: House) -> None:
+    """All of it, in order, with the reason; and nobody asks that place again."""
+    phone, delivery = Phone(), house.delivery()
+    phone.gate.clear()
+    phone.script = [Gone("blocked by the user")]
+    with structlog.testing.capture_logs() as logs:
+        async with hosted(house, Sender(phone)), running(delivery):
+            ids = await house.offered(delivery, A_MESSAGE + 5)
+            phone.gate.set()
+            await house.until(lambda rows: [s for s, _, _ in rows.values()].count("sent") == len(ids) + 1)
+    assert phone.addresses[0] == "json://secret/1"
+    assert set(phone.addresses[1:]) == {"json://secret/2"}
+    rows = await house.rows()
+    assert {rows[id][0] for id in ids} == {"moved"}
+    assert rows[ids[0]][2] == "moved to phone: phone takes nothing any more: blocked by the user"
+    again = [id for numbers in phone.got[1:] for id in numbers]
+    assert again == sorted(again) and len(again) == len(ids) + 1
+    disabled = sa.select(destinations.c.disabled).where(destinations.c.id == 1)
+    assert await house.ledger.read(lambda c: c.scalar(disabled)) == "gone: blocked by the user"
+    assert [line["moved"] for line in logs if line["event"] == "a destination is gone and switched off"] == [len(ids)]
+    assert "secret" not in str(logs)
+
+
+async def test_a_place_that_moved_is_followed_at_once(house: House) -> None:
+    """The same rows go to its new address; nothing is lost and nothing told."""
+    phone, delivery = Phone(), house.delivery()
+    phone.script = [Gone("upgraded to a supergroup", moved_to="json://secret/new")]
+    async with hosted(house, Sender(phone)), running(delivery):
+        ids = await house.due(3)
+        await house.all_sent()
+    assert phone.got == [ids, ids]
+    assert phone.addresses == ["json://secret/1", "json://secret/new"]
+
+
+async def test_an_alert_that_one_destination_refuses_is_told_by_the_next(house: House) -> None:
+    """What is of no alert is given up."""
+    await house.ledger.write(_an_alert)
+    phone, delivery = Phone(), house.delivery()
+    phone.script = [GiveUp("too long")]
+    (plain,) = await house.due(1, key="test:1:5")
+    (of_alert,) = await house.due(1, alert_id=1, key="alert:1:1:1")
+    async with hosted(house, Sender(phone)), running(delivery):
+        await house.until(lambda rows: rows[of_alert][0] == "moved" and rows[max(rows)][0] == "sent")
+    rows = await house.rows()
+    assert (rows[plain][0], rows[plain][2]) == ("dead", "too long")
+    assert phone.addresses == ["json://secret/1", "json://secret/2"]
+    assert "moved to phone: phone refused it: too long" in rows[of_alert][2]
+
+
+async def test_destinations_with_something_urgent_have_the_next_turn(house: House) -> None:
+    """Of those that wait for a turn; in its own destination it stays behind what was there before it."""
+    await house.ledger.write(_an_alert)
+    phone, delivery = Phone(), house.delivery()
+    phone.gate.clear()
+    async with hosted(house, Sender(phone)), running(delivery):
+        for destination in range(1, 51):
+            await house.offered(delivery, 1, destination)
+        async with asyncio.timeout(5):
+            while len(phone.got) < AT_ONCE:
+                await asyncio.sleep(0.01)
+        claim = {"claimed_by": delivery.worker, "claimed_until": now_us() + delivery.lease_us}
+        ids = await house.due(1, 50, alert_id=1, **claim)
+        delivery.offer(await house.ledger.read(lambda c: outbox.load(c, ids, Catalogue().get)))
+        phone.gate.set()
+        await house.all_sent()
+    assert phone.got[AT_ONCE] == [50, *ids]
+
+
+def _an_alert(connection: sa.Connection) -> None:
+    connection.execute(users.insert().values(id=1, owner_id=1, name="anna", role="member", created_at=0))
+    connection.execute(
+        alerts.insert().values(
+            id=1, owner_id=1, user_id=1, text="XAU-USD > 1 urgent", instrument="XAU-USD", series="price(XAU-USD)",
+            state="armed", armed_at=1, created_at=1, urgent=True,
+        )
+    )  # fmt: skip
+
+
+async def test_what_piled_up_comes_as_a_few_messages_with_its_own_times(house: House) -> None:
+    """An hour of alerts while no bot was there: in order, each line with its time, each once."""
+    phone, delivery = Phone(), house.delivery()
+    now = now_us()
+    ids = [(await house.due(1, created_at=now - (3600 - 60 * minute) * S, due_at=now))[0] for minute in range(60)]
+    texts: list[tuple[str, str]] = []
+    send = phone.send
+
+    async def kept(message: Message) -> str:
+        texts.append((message.title, message.text))
+        return await send(message)
+
+    phone.send = kept  # type: ignore[method-assign]
+    async with hosted(house, Sender(phone)), running(delivery):
+        await house.all_sent()
+    assert [len(numbers) for numbers in phone.got] == [A_MESSAGE, A_MESSAGE, 60 - 2 * A_MESSAGE]
+    assert [id for numbers in phone.got for id in numbers] == ids
+    assert all(re.fullmatch(r"\d+ messages, .* to .* UTC", title) for title, _ in texts)
+    assert [len(text.splitlines()) for _, text in texts] == [len(numbers) for numbers in phone.got]
+    first = f"{datetime.fromtimestamp((now - 3600 * S) // S, UTC):%H:%M:%S}"
+    assert texts[0][1].splitlines()[0] == f"{first} title 1"
+    assert max(len(text) for _, text in texts) < 4096
+
+
+def test_a_message_that_was_late_says_by_how_much() -> None:
+    """Beside its evidence; several that rang together are told in full and without a span."""
+    made = [Notification(id=n, alert_id=n, title=f"t{n}", text="why", created_at=0, ticked_at=0) for n in (1, 2)]
+    assert outgoing.worded(made[:1], 53 * 60 * S) == ("t1", "why\ntold 53 min after it rang")
+    assert outgoing.worded(made[:1], S) == ("t1", "why")
+    assert outgoing.worded(made, S) == ("2 alerts", "t1\nwhy\n\nt2\nwhy")
+    later = [msgspec.structs.replace(made[0], id=n, created_at=n * 3600 * S) for n in range(7)]
+    title, text = outgoing.worded(later)
+    assert title == "7 alerts, 00:00 to 06:00 UTC"
+    assert text.splitlines()[3] == "03:00:00 t1"
+    assert outgoing.worded([later[0], msgspec.structs.replace(made[0], created_at=86_400 * S)])[0] == (
+        "2 alerts, 01 Jan 00:00 to 02 Jan 00:00 UTC"
+    )

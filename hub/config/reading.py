@@ -55,6 +55,7 @@ RANGES: dict[Key, tuple[float, float, str]] = {
     ("alerts", "lines_per_minute"): (1, 100_000, "1 or more"),
     ("delivery", "group_for_ms"): (0, 60_000, "0 to 60000"),
     ("delivery", "give_up_after_hours"): (0.001, 8_784, "more than 0 and at most a year"),
+    ("delivery", "fallback_after_minutes"): (0, 10_080, "0 (never) to 10080 (a week)"),
     ("feeds", "mute_after_s"): (0.1, 604_800, "0.1 or more, at most a week"),
     ("feeds", "fresh_for_s"): (0.1, 604_800, "0.1 or more, at most a week"),
 }

@@ -63,6 +63,7 @@ class AlertsSection(Section, frozen=True):
 class DeliverySection(Section, frozen=True):
     group_for_ms: int = 0  # wait so long for more to the same destination before sending
     give_up_after_hours: float = 24.0
+    fallback_after_minutes: float = 30.0  # then a message goes to its owner's next destination; 0 = never
     allow_private: bool = False  # webhook and push targets on loopback and private addresses
 
 

@@ -46,8 +46,9 @@ def claim(
     *,
     skip: Collection[int] = (),
 ) -> list[Due]:
-    """Claims what is due, oldest first, at most PER_DESTINATION a destination and none for those in `skip`, nor for
-    those that another worker is claiming for at this moment."""
+    """Claims what is due, the oldest first, but before all others what is for a destination that something urgent waits
+    for. At most PER_DESTINATION a destination and none for those in `skip`, nor for those that another worker is
+    claiming for at this moment."""
     ids = _claimable(connection, worker, now, limit, notifications.c.destination_id.not_in(skip))
     if ids and connection.dialect.name != "sqlite":
         ours = _lock_destinations(connection, ids)
@@ -75,7 +76,7 @@ def _claimable(
     )
     rank = sa.func.row_number().over(partition_by=row.c.destination_id, order_by=row.c.id)
     ranked = (
-        sa.select(row.c.id, rank.label("rank"))
+        sa.select(row.c.id, row.c.destination_id, rank.label("rank"))
         .join(destinations, destinations.c.id == row.c.destination_id)
         .outerjoin(blocked, blocked.c.destination_id == row.c.destination_id)
         .where(
@@ -88,8 +89,21 @@ def _claimable(
         )
         .subquery()
     )
-    query = sa.select(ranked.c.id).where(ranked.c.rank <= PER_DESTINATION).order_by(ranked.c.id).limit(limit)
+    query = (
+        sa.select(ranked.c.id)
+        .where(ranked.c.rank <= PER_DESTINATION)
+        .order_by(ranked.c.destination_id.not_in(_with_urgent()), ranked.c.id)
+        .limit(limit)
+    )
     return connection.scalars(query).all()
+
+
+def _with_urgent() -> sa.Select[tuple[int]]:
+    """Destinations for which something urgent waits."""
+    row = notifications.alias("urgent")
+    return (
+        sa.select(row.c.destination_id).join(alerts, alerts.c.id == row.c.alert_id).where(_is_due(row), alerts.c.urgent)
+    )
 
 
 def _lock_destinations(connection: sa.Connection, ids: Sequence[int]) -> Sequence[int]:
@@ -238,8 +252,8 @@ def _settle(connection: sa.Connection, ids: Sequence[int], worker: str, **values
 
 def waiting(connection: sa.Connection) -> dict[str, int | None]:
     """How many rows are in each state, and since when the oldest due one could have been sent. All but the few that
-    wait or were given up were sent, so only those are looked at; on PostgreSQL the number of a large table is the
-    server's own estimate."""
+    wait or were given up were sent, or moved to where they were; so only those are looked at. On PostgreSQL the number
+    of a large table is the server's own estimate."""
     row = notifications
     due, oldest = connection.execute(sa.select(sa.func.count(), sa.func.min(row.c.due_at)).where(_is_due(row))).one()
     dead = connection.scalar(sa.select(sa.func.count()).where(row.c.state == sa.literal_column("'dead'"))) or 0

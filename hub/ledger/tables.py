@@ -187,7 +187,7 @@ notifications = Table(
     Column("trigger_id", ForeignKey("triggers.id")),
     Column("title", Text, nullable=False),
     Column("text", Text, nullable=False),
-    Column("state", String(8), nullable=False),  # due, sent, dead
+    Column("state", String(8), nullable=False),  # due, sent, dead, moved
     Column("due_at", BigInteger, nullable=False),  # wall time from which it may be sent
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("claimed_by", String(64), nullable=False, server_default=""),

@@ -4,6 +4,9 @@
 between a trigger and its bell; the sweep (at start, on a nudge, on a timer) claims whatever else is due. One message
 a destination is in flight; what comes meanwhile waits together and goes as the next one, oldest first.
 
+A destination that is gone is switched off and its owner told elsewhere; what waits too long for one that fails goes to
+the next one of its owner (hub.ledger.fallback). Among destinations, those for which something urgent waits go first.
+
 Promises: at least once (a message is sent twice only if an answer was lost or we died before marking it, and a bot
 remembers what it sent); order per destination, also through failures: behind a message that waits for its time,
 nothing of that destination goes out. Bounded: MAX_HELD notifications in memory, PER_DESTINATION a destination, the
@@ -16,11 +19,10 @@ once. Elsewhere a claim ends with its lease. Depends on hub.bus, hub.ledger, hub
 
 import asyncio
 import contextlib
-import random
 import time
-from collections import Counter, defaultdict, deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any
 
 import msgspec
 import nats.errors
@@ -32,46 +34,33 @@ from hub import bus as names
 from hub import outgoing
 from hub.bus import Bus
 from hub.config import DeliverySection
+from hub.delivery.lanes import Lane, Turns
+from hub.delivery.marks import Marks
+from hub.delivery.outcomes import Outcomes, latency_ms
 from hub.ledger import Ledger, LedgerTrouble, outbox
 from hub.ledger.outbox import PER_DESTINATION, Due
 from hub.logs import Repeats
 from hub.model import SECOND_US, Destination, Receipt
 from hub.plugin import Catalogue, TryLater
-from hub.retry import Dead, backoff, decide
+
+__all__ = ["AT_ONCE", "A_MESSAGE", "Delivery", "latency_ms", "now_us"]
 
 log = structlog.get_logger("delivery")
-T = TypeVar("T")
 
 ANSWER_S = 20.0
 LEASE_US = 120 * SECOND_US
 MARGIN_US = 10 * SECOND_US
 """A message is not begun when its claim could end before its answer and so much more."""
-A_MESSAGE = 50
+A_MESSAGE = 25  # so that the titles of all of them have room on every platform
 MAX_HELD = 5_000
+URGENT_ROOM = 500  # beyond that, for what is urgent
 AT_ONCE = 32  # destinations that are sent to at the same time
 SWEEP_S = 5.0
 ENDING_S = 5.0
-CAP_S = 300.0  # longest back-off after a bot's answer
-ABSENT_CAP_S = 60.0  # and where none came
-LONGEST = 1_000  # characters of a reason or a receipt that are kept
-REMEMBERED = 10_000  # hand-over latencies
 
 
 def now_us() -> int:
     return time.time_ns() // 1000
-
-
-class _Lane:
-    """One destination: what waits for it, oldest first. `spilled`: older rows than the next offer are in the
-    table, so offers go there too until a sweep has fetched them."""
-
-    def __init__(self, destination: Destination) -> None:
-        self.destination = destination
-        self.waiting: deque[Due] = deque()
-        self.spilled = False
-        self.busy = False
-        self.failing = False  # its failed message is being put back: nothing newer may be fetched before that is done
-        self.spilled_at = 0  # of Delivery's count of spills
 
 
 class Delivery:
@@ -95,22 +84,19 @@ class Delivery:
         self._config = config
         self._clock = clock
         self._answer_s = answer_s
-        self._lanes: dict[int, _Lane] = {}
+        self._lanes: dict[int, Lane] = {}
         self._until: dict[int, int] = {}  # every notification in memory → when its claim is as good as over
         self._to_release: list[int] = []
-        self._slots = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(AT_ONCE))  # by platform
+        self._turns = defaultdict[str, Turns](lambda: Turns(AT_ONCE))  # by platform
         self._nudge = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._spills = 0
         self._crowded = False  # the last sweep left rows in the table for want of room
         self._bug: BaseException | None = None
         self._running = False
-        self._writes: list[tuple[Callable[[sa.Connection], Any], asyncio.Future[Any]]] = []
-        self._writing = False
         self._troubles = Repeats(log)
-        self._counts: Counter[str] = Counter()
-        self._errors: dict[str, str] = {}
-        self._latencies_us: deque[int] = deque(maxlen=REMEMBERED)
+        self._marks = Marks(ledger, self._troubles, self._spawn)
+        self._outcomes = Outcomes(self._marks, self._troubles, config, worker, clock)
 
     # ------------------------------------------------------------------------------------------ taking
 
@@ -120,31 +106,34 @@ class Delivery:
         now = self._clock()
         for due in dues:
             lane = self._lane(due.destination)
-            if lane.spilled or len(lane.waiting) >= PER_DESTINATION or len(self._until) >= MAX_HELD:
+            room = MAX_HELD + (URGENT_ROOM if due.notification.urgent else 0)
+            if lane.spilled or len(lane.waiting) >= PER_DESTINATION or len(self._until) >= room:
                 self._turn_away(lane, due)
             else:
                 self._take(lane, due, min(now, due.due_at))
         self._start_lanes(due.destination.id for due in dues)
 
-    def _lane(self, destination: Destination) -> _Lane:
+    def _lane(self, destination: Destination) -> Lane:
         lane = self._lanes.get(destination.id)
         if lane is None:
-            lane = self._lanes[destination.id] = _Lane(destination)
+            lane = self._lanes[destination.id] = Lane(destination)
         lane.destination = destination
         return lane
 
-    def _take(self, lane: _Lane, due: Due, claimed_at: int) -> None:
+    def _take(self, lane: Lane, due: Due, claimed_at: int) -> None:
         if due.notification.id not in self._until:
             lane.waiting.append(due)
+            if due.notification.urgent:
+                self._turns[lane.destination.platform].hurry(lane.destination.id)
             self._until[due.notification.id] = claimed_at + self.lease_us - MARGIN_US - int(self._answer_s * 1e6)
 
-    def _turn_away(self, lane: _Lane, due: Due) -> None:
+    def _turn_away(self, lane: Lane, due: Due) -> None:
         """To the table, behind what is there and in memory."""
         lane.spilled = True
         self._to_release.append(due.notification.id)
         self._nudge.set()
 
-    def _spill(self, lane: _Lane) -> None:
+    def _spill(self, lane: Lane) -> None:
         """All that waits in memory goes back to the table; so must what a sweep is fetching at this moment, which
         is younger."""
         self._spills += 1
@@ -187,7 +176,7 @@ class Delivery:
             outbox.give_up_removed(connection, self._clock())
             return outbox.backlog(connection, self.worker, self._clock())
 
-        behind = await self._write_patiently(look)
+        behind = await self._marks.alone(look)
         self._behind(behind)
         self._running = True
         self._start_lanes(list(self._lanes))
@@ -197,11 +186,12 @@ class Delivery:
             lane = self._lanes.get(destination_id)
             if lane is None:
                 unknown = Destination(id=destination_id, owner_id=0, platform="", address="", label="")
-                lane = self._lanes[destination_id] = _Lane(unknown)
+                lane = self._lanes[destination_id] = Lane(unknown)
             self._spill(lane)
 
     async def _sweep(self) -> float:
         """Claims what is due and there is room for; the seconds until there can be more."""
+        await self._outcomes.fall_back()
         now, spills = self._clock(), self._spills
         full = frozenset(id for id, lane in self._lanes.items() if lane.failing or len(lane.waiting) >= PER_DESTINATION)
         room = max(MAX_HELD - len(self._until), 0)
@@ -219,9 +209,9 @@ class Delivery:
             return dues, *look(connection)
 
         dues: list[Due] = []
-        next_due, behind = await self._patiently(self._ledger.read, look)
+        next_due, behind = await self._marks.read(look)
         if released or (room and next_due is not None and next_due <= now):
-            dues, next_due, behind = await self._write_patiently(fetch)
+            dues, next_due, behind = await self._marks.alone(fetch)
         for due in dues:
             lane = self._lane(due.destination)
             if lane.spilled_at > spills:
@@ -251,7 +241,7 @@ class Delivery:
                 lane.busy = True
                 self._spawn(self._drain(lane))
 
-    def _spawn(self, work: Any) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
@@ -262,12 +252,12 @@ class Delivery:
             self._bug = self._bug or task.exception()
             self._nudge.set()
 
-    async def _drain(self, lane: _Lane) -> None:
+    async def _drain(self, lane: Lane) -> None:
         """Message after message until nothing waits. A bug in here stops the service (see `run`)."""
         while lane.waiting and self._running:
             if self._config.group_for_ms:
                 await asyncio.sleep(self._config.group_for_ms / 1000)
-            async with self._slots[lane.destination.platform]:
+            async with self._turns[lane.destination.platform].turn(lane.destination.id, lane.urgent):
                 batch = self._next_batch(lane)
                 if not batch:
                     break
@@ -279,7 +269,7 @@ class Delivery:
         if not lane.spilled and not lane.waiting:
             self._lanes.pop(lane.destination.id, None)
 
-    def _next_batch(self, lane: _Lane) -> list[Due]:
+    def _next_batch(self, lane: Lane) -> list[Due]:
         """Nothing once a claim may be over: the rows go back, and are claimed anew if nobody else has them."""
         now = self._clock()
         if not self._running or not lane.waiting:
@@ -291,9 +281,9 @@ class Delivery:
 
     async def _hand_over(self, destination: Destination, batch: Sequence[Due]) -> tuple[Receipt, bool]:
         """The receipt, and whether it is the bot's own."""
-        message = outgoing.message(destination, [due.notification for due in batch])
         now = self._clock()
-        self._latencies_us += [now - due.notification.ticked_at for due in batch if not due.attempts]
+        message = outgoing.message(destination, [due.notification for due in batch], now)
+        self._outcomes.latencies_us += [now - due.notification.ticked_at for due in batch if not due.attempts]
         bot = f"the {destination.platform} bot"
         try:
             return await self._bus.request(names.send(destination.platform), message, Receipt, self._answer_s), True
@@ -307,114 +297,32 @@ class Delivery:
         except nats.errors.Error as error:
             return Receipt(outcome="later", text=f"the bus failed: {error or type(error).__name__}"), False
 
-    # ----------------------------------------------------------------------------------------- marking
-
-    async def _settle(self, lane: _Lane, batch: Sequence[Due], receipt: Receipt, answered: bool) -> None:
+    async def _settle(self, lane: Lane, batch: Sequence[Due], receipt: Receipt, answered: bool) -> None:
+        """Marked in the ledger. Where it was not sent, what waits behind it goes back to the table too, so that nothing
+        overtakes; for a place that is gone the ledger has seen to all of it."""
+        outcomes, place = self._outcomes, lane.destination
         if receipt.outcome == "sent":
-            await self._sent(lane.destination, batch, receipt.text)
-        else:
-            await self._not_sent(lane, batch, receipt, answered)
+            await outcomes.sent(place, batch, receipt.text)
+        elif receipt.outcome == "gone":
+            lane.failing = True
+            self._let_go(lane)
+            await outcomes.gone(place, receipt)
+        elif (again := await outcomes.given_up(place, batch, receipt, answered)).dues:
+            lane.failing = True
+            self._spill(lane)
+            await outcomes.postponed(place, again)
+        lane.failing = False
         for due in batch:
             self._until.pop(due.notification.id, None)
+        if receipt.outcome != "sent":
+            self._nudge.set()
 
-    async def _sent(self, destination: Destination, batch: Sequence[Due], receipt: str) -> None:
-        ids = _ids(batch)
-        message_id = outgoing.message_id([due.notification for due in batch])
-        now = self._clock()
-        self._counts["sent"] += len(ids)
-        self._errors.pop(destination.platform, None)
-        self._troubles.over(str(destination.id), "a destination works again", **_named(destination))
-        await self._mark(
-            destination, ids, lambda c: outbox.mark_sent(c, ids, self.worker, message_id, receipt[:LONGEST], now)
-        )
-
-    async def _not_sent(self, lane: _Lane, batch: Sequence[Due], receipt: Receipt, answered: bool) -> None:
-        """Each notification by its own age: an old one that dies takes no younger one with it."""
-        now, chance = self._clock(), random.random()
-        later: list[Due] = []
-        dead: dict[str, list[Due]] = {}
-        after_s, reason = 0.0, ""
-        for due in batch:
-            verdict = decide(
-                receipt,
-                attempt=batch[0].attempts + 1,
-                age_s=(now - due.notification.created_at) / SECOND_US,
-                give_up_after_s=self._config.give_up_after_hours * 3600,
-                cap_s=CAP_S if answered else ABSENT_CAP_S,
-                random=lambda: chance,
-            )
-            reason = verdict.reason[:LONGEST]
-            if isinstance(verdict, Dead):
-                dead.setdefault(reason, []).append(due)
-            else:
-                later.append(due)
-                after_s = verdict.after_s
-        self._errors[lane.destination.platform] = reason
-        for why, dues in dead.items():
-            await self._give_up(lane.destination, _ids(dues), why, now)
-        if later:
-            await self._postpone(lane, _ids(later), reason, now + round(after_s * SECOND_US))
-
-    async def _give_up(self, destination: Destination, ids: list[int], reason: str, now: int) -> None:
-        self._counts["dead"] += len(ids)
-        log.error("notifications were given up", notifications=ids, reason=reason, **_named(destination))
-        await self._mark(destination, ids, lambda c: outbox.give_up(c, ids, self.worker, reason, now))
-
-    async def _postpone(self, lane: _Lane, ids: list[int], reason: str, due_at: int) -> None:
-        """The whole destination waits, so that nothing overtakes."""
-        self._counts["later"] += len(ids)
-        self._troubles.log(str(lane.destination.id), "a destination fails", reason=reason, **_named(lane.destination))
-        lane.failing = True
+    def _let_go(self, lane: Lane) -> None:
+        """Forgets what waits in memory, claimed as it is."""
+        for due in lane.waiting:
+            self._until.pop(due.notification.id, None)
+        lane.waiting.clear()
         self._spill(lane)
-        await self._mark(lane.destination, ids, lambda c: outbox.postpone(c, ids, self.worker, due_at, reason))
-        lane.failing = False
-        self._nudge.set()
-
-    async def _mark(self, destination: Destination, ids: Sequence[int], mark: Callable[[sa.Connection], int]) -> None:
-        changed = await self._write(mark)
-        if changed != len(ids):
-            log.warning(
-                "a claim was lost before its mark, so the message may be repeated",
-                notifications=list(ids), marked=changed, **_named(destination),
-            )  # fmt: skip
-
-    async def _write(self, fn: Callable[[sa.Connection], T]) -> T:
-        """Natural batching: what comes while a transaction runs goes together as the next one."""
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._writes.append((fn, future))
-        if not self._writing:
-            self._writing = True
-            self._spawn(self._write_all())
-        return await future
-
-    async def _write_all(self) -> None:
-        try:
-            while self._writes:
-                batch, self._writes = self._writes, []
-                results = await self._write_patiently(lambda c, batch=batch: [fn(c) for fn, _ in batch])  # type: ignore[misc]
-                for (_, future), result in zip(batch, results, strict=True):
-                    if not future.done():
-                        future.set_result(result)
-        finally:
-            self._writing = False
-
-    async def _write_patiently(self, fn: Callable[[sa.Connection], T]) -> T:
-        return await self._patiently(self._ledger.write, fn)
-
-    async def _patiently(
-        self, run: Callable[[Callable[[sa.Connection], T]], Awaitable[T]], fn: Callable[[sa.Connection], T]
-    ) -> T:
-        attempt = 0
-        while True:
-            try:
-                result = await run(fn)
-            except LedgerTrouble as error:
-                attempt += 1
-                self._troubles.log("ledger", "the ledger cannot be used, marks wait", reason=str(error))
-                await asyncio.sleep(backoff(attempt, first_s=0.2, cap_s=5.0))
-            else:
-                self._troubles.over("ledger", "the ledger can be used again")
-                return result
 
     # ------------------------------------------------------------------------------------------ ending
 
@@ -434,37 +342,18 @@ class Delivery:
 
     async def status(self) -> dict[str, object]:
         """Rows by state, and since this start: notifications sent, postponed and given up."""
+        counts, errors = self._outcomes.counts, dict(self._outcomes.errors)
         try:
             rows = await self._ledger.read(outbox.waiting)
         except LedgerTrouble as error:
             rows = {}
-            self._errors["ledger"] = str(error)
-        else:
-            self._errors.pop("ledger", None)
+            errors["ledger"] = str(error)
         return {
             "service": "delivery",
             **rows,
-            "later": self._counts["later"],
-            "since_start": {name: self._counts[name] for name in ("sent", "later", "dead")},
+            "later": counts["later"],
+            "since_start": {name: counts[name] for name in ("sent", "later", "dead", "moved")},
             "held": len(self._until),
-            "latency_ms": latency_ms(self._latencies_us),
-            "errors": dict(self._errors),
+            "latency_ms": latency_ms(self._outcomes.latencies_us),
+            "errors": errors,
         }
-
-
-def latency_ms(latencies_us: Iterable[int]) -> dict[str, float]:
-    """Median and tail of tick → hand-over; empty before the first."""
-    ordered = sorted(latencies_us)
-    if not ordered:
-        return {}
-    last = len(ordered) - 1
-    return {f"p{share}": ordered[round(last * share / 100)] / 1000 for share in (50, 95, 99)}
-
-
-def _ids(dues: Iterable[Due]) -> list[int]:
-    return [due.notification.id for due in dues]
-
-
-def _named(destination: Destination) -> dict[str, object]:
-    """What may be logged of a destination: never its address."""
-    return {"destination": destination.id, "platform": destination.platform, "label": destination.label}
