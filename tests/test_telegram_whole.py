@@ -119,6 +119,22 @@ async def test_a_group_its_rights_and_its_bell(api: Telegram, nats_server: Any, 
     assert api.broken == []
 
 
+async def test_a_group_that_becomes_a_supergroup_keeps_its_alerts(api: Telegram, nats_server: Any, here: Room) -> None:
+    """They are listed there and ring there, though nothing was sent to the old number since."""
+    api.group(-555, "Small", admins=(ANNA,))
+    await here.tell(2300)
+    async with hosted(api, nats_server):
+        api.say(-555, ANNA, "/alert@tocsin_bot gold > 2400")
+        await newest(api, -555, "1")
+        api.migrates(-555, OPS)
+        api.say(OPS, ANNA, "/alerts@tocsin_bot")
+        assert "2.400,00" in words(await api.shown(OPS)), "in the language of who asks"
+        await here.tell(2410)
+        await newest(api, OPS, "🔔")
+    assert len(await here.rows(sa.select(t.places))) == 1
+    assert await here.rows(sa.select(t.destinations.c.address)) == [(str(OPS),)]
+
+
 async def test_a_code_from_elsewhere_opens_the_bot_and_joins(api: Telegram, nats_server: Any, here: Room) -> None:
     """The address that `link` gives on another platform leads here, and its code makes both one person."""
     async with hosted(api, nats_server):

@@ -54,7 +54,7 @@ class Conversation:
 
     async def message(self, message: Message) -> None:
         if message.migrate_to_chat_id:
-            self._api.moved(message.chat.id, message.migrate_to_chat_id)
+            await self._migrated(message.chat.id, message.migrate_to_chat_id)
             return
         text = message.text or message.caption
         writer = message.from_user
@@ -71,6 +71,14 @@ class Conversation:
             await self._answered(draft, text, spot, who)
         elif line is not None:
             await self._run(line, spot, who)
+
+    async def _migrated(self, old: int, new: int) -> None:
+        """The hub knows a group of a new number by the address that it had; its alerts stay the group's own."""
+        self._api.moved(old, new)
+        try:
+            await self._hub.ask(Line(text="place", who=whose(new, str(old))))
+        except TryLater as error:
+            log.warning("the hub could not be told that a group became a supergroup", reason=error.reason)
 
     async def _line(self, text: str, spot: Spot) -> str | None:
         line = lines.said(text, private=not spot.place, bot=self._api.name, commands=self._known.names)

@@ -103,6 +103,13 @@ class Telegram:
         self.update("channel_post" if here.kind == "channel" else "message", message)
         return message
 
+    def migrates(self, old: int, new: int) -> None:
+        """A group becomes a supergroup, and says so in the old chat."""
+        here = self.chats[old].json()
+        self.chats[old].moved_to = new
+        service = {"message_id": next(self._ids), "date": int(time.time()), "chat": here, "migrate_to_chat_id": new}
+        self.update("message", service | {"from": {"id": 1, "is_bot": False, "first_name": "Group"}})
+
     def adds_bot(self, chat: int, person: int, *, now: str = "member", before: str = "left") -> None:
         """Somebody takes the bot into a group, or throws it out."""
         members = [{"user": self.me, "status": status} | KICKED.get(status, {}) for status in (before, now)]
