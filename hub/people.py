@@ -183,6 +183,8 @@ class People:
         except BadRequest:
             await self._ledger.write(lambda c: codes.keep(c, code, found, now))
             raise
+        if target.role is Role.OPERATOR:
+            await self._ledger.write(codes.void)
         log.info("two became one person", user=target.id, platform=request.who.platform)
         return Joined(person=target.name, moves=moved)
 
@@ -263,9 +265,7 @@ class People:
 
         if await self._ledger.write(write):
             self._operator_code = text
-            log.warning(
-                f"nobody operates this hub yet: send its bot the line  link {text}  and you do", good_for_hours=24
-            )
+            log.warning("nobody operates this hub: send its bot this line", line=f"link {text}", good_for_hours=24)
 
     async def operator_code(self) -> str:
         text = self._operator_code
@@ -285,6 +285,8 @@ class People:
                     _("{name} is the only operator: make somebody else one first").format(name=person.name)
                 )
             people.settle(c, person.id, "role", role.value)
+            if role is Role.OPERATOR:
+                codes.void(c)
             return msgspec.structs.replace(person, role=role)
 
         changed = await self._ledger.write(write)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 import structlog.testing
 
+from hub import bothost
 from hub.ledger import belongings
 from hub.ledger import tables as t
 from hub.ledger.codes import LENGTH, LETTERS, new
@@ -44,7 +46,7 @@ async def furnished(here: Room, who: Who, level: int) -> None:
 
 
 async def test_two_accounts_become_one_person_with_one_book_of_alerts(here: Room) -> None:
-    """All that the joining one had is the other's: it is seen from both, rings in both chats, and their old row goes."""
+    """All that the joining one had is the other's: it is seen from both, rings in both chats, the old row goes."""
     await here.tell(2300)
     await furnished(here, ANNA, 2400)
     await furnished(here, ANNA_ON_SLACK, 2500)
@@ -197,7 +199,7 @@ async def test_the_code_that_the_hub_prints_makes_the_operator(here: Room) -> No
     """Once, for whoever sends it first; it is in `status` on this machine only, and gone when it was used."""
     with structlog.testing.capture_logs() as told:
         await here.commands._people.begin()
-    (code,) = re.findall(r"link (\S+)", str(told))
+    (code,) = re.findall(r"link (\w+-\w+)", str(told))
     assert code in "\n".join((await here.done("status", Who(platform="console", id="eve"))).lines)
     assert code not in str(await here.done("status", ANNA))
     assert "operator" in (await here.done(f"link {code}", ANNA)).title
@@ -207,6 +209,17 @@ async def test_the_code_that_the_hub_prints_makes_the_operator(here: Room) -> No
     with structlog.testing.capture_logs() as told:
         await here.commands._people.begin()
     assert told == []
+
+
+async def test_the_hub_s_code_ends_once_somebody_operates_it_from_elsewhere(small: Room) -> None:
+    """A console's operator who links their phone needs no code any more, and nobody else may use it."""
+    with structlog.testing.capture_logs() as told:
+        await small.commands._people.begin()
+    (code,) = re.findall(r"link (\w+-\w+)", str(told))
+    await small.done("price", OPERATOR)
+    await small.done(f"link {await small.code(OPERATOR)}", ANNA)
+    assert (await small.done("role", ANNA)).table[1][2] == "operator"
+    assert "not good" in await small.refused(f"link {code}", MALLORY)
 
 
 async def test_a_deep_link_carries_the_code_where_a_bot_says_its_address(small: Room) -> None:
@@ -219,6 +232,15 @@ async def test_a_deep_link_carries_the_code_where_a_bot_says_its_address(small: 
         reply = await small.done("link", ANNA)
     code = str(reply.facts["code"]).replace("-", "")
     assert f"Telegram: https://t.me/our_bot?start={code}" in reply.lines
+
+
+async def test_a_bot_s_status_names_its_address_once_it_knows_it() -> None:
+    """And nothing before that."""
+    bot: Any = SimpleNamespace(invite="")
+    tell = bothost._telling("telegram", ("telegram",), bothost.Sender(bot), bot)
+    assert b"invite" not in (await tell(b"") or b"")
+    bot.invite = "https://t.me/our_bot?start={code}"
+    assert b'"invite":"https://t.me/our_bot?start={code}"' in (await tell(b"") or b"")
 
 
 async def test_a_code_in_a_group_is_for_the_asker_alone(small: Room) -> None:

@@ -381,6 +381,7 @@ async def test_a_ledger_of_the_first_revision_opens_with_all_that_is_in_it(tmp_p
         user = await ledger.read(lambda c: people.find_user(c, Who(platform="console", id="anna")))
         assert user is not None
         assert (user.time_zone, user.currency, user.weight, user.theme) == ("Asia/Kolkata", "", "", "")
+        assert (user.language, user.quiet) == ("", "")
         request = Request(name="", arguments="", user=user, who=ANNA)
         await Personal(ledger, lambda: NOW).watch(request, "", ["XAU-USD"])
         counts = await ledger.read(lambda c: belongings.counts(c, user))

@@ -50,8 +50,13 @@ def take(connection: sa.Connection, text: str, now: int) -> bool:
     if found is None or not connection.execute(codes.delete().where(codes.c.hash == _hashed(text))).rowcount:
         return False
     if found.user_id is None:
-        connection.execute(codes.delete().where(codes.c.user_id.is_(None)))
+        void(connection)
     return True
+
+
+def void(connection: sa.Connection) -> None:
+    """The hub's own codes are good no more: somebody operates it."""
+    connection.execute(codes.delete().where(codes.c.user_id.is_(None)))
 
 
 def _hashed(text: str) -> str:

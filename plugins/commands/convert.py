@@ -224,9 +224,9 @@ def named(side: Side) -> str:
 def shown(value: float) -> str:
     """Two decimals for what is large, six digits for what is small: neither hides the number."""
     if value == 0 or value >= 1000:
-        return f"{value:,.2f}".removesuffix(".00")
+        return wording.own(f"{value:,.2f}".removesuffix(".00"))
     text = f"{value:.6g}"
-    return text if "e" not in text else f"{value:.15f}".rstrip("0").rstrip(".")
+    return wording.own(text if "e" not in text else f"{value:.15f}".rstrip("0").rstrip("."))
 
 
 def leg(used: Used, zone: str, now: int) -> str:

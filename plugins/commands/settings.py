@@ -13,7 +13,7 @@ from zoneinfo import available_timezones
 from charts.chart import theme_of
 from hub import units, wording
 from hub.i18n import LANGUAGES, _, known, later, speaking
-from hub.model import Argument, Button, Reply, Request, User
+from hub.model import Argument, Button, Reply, Request, Role, User
 from hub.plugin import BadRequest, Context
 from plugins.commands.portfolio import currency_of
 
@@ -23,6 +23,7 @@ USAGE = (
 SUMMARY = later("How things are shown to you: time zone, currency, weight, language, charts, quiet hours.")
 EXAMPLES = ("settings", "settings zone Asia/Kolkata", "settings currency inr", "settings weight gram",
             "settings theme dark", "settings language de", "settings quiet 22:00-07:00")  # fmt: skip
+ROLE = Role.GUEST
 PRIVATE = True
 
 Field = Literal["time_zone", "currency", "weight", "theme", "language", "quiet"]
