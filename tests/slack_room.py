@@ -65,6 +65,7 @@ class TestHub:
         self.menu_is = MENU
         self.alerts: list[dict[str, Any]] = []
         self.away = False
+        self.detects = False
         self.slow = asyncio.Event()
         self.slow.set()
 
@@ -85,10 +86,16 @@ class TestHub:
         await self.slow.wait()
         word, _, rest = line.text.partition(" ")
         answers = {"price": self._price, "alerts": self._alerts, "alert": self._alert, "snooze": self._snooze,
-                   "delete": self._delete, "chart": self._chart, "export": self._export}  # fmt: skip
+                   "delete": self._delete, "chart": self._chart, "place": self._place,
+                   "export": self._export}  # fmt: skip
         if word in answers:
             return answers[word](rest)
         return Reply(ok=False, lines=(f'there is no command "{line.text}"',))
+
+    def _place(self, rest: str) -> Reply:
+        if rest:
+            self.detects = rest == "detect on"
+        return Reply(title="This place", facts={"detect": self.detects})
 
     def _price(self, rest: str) -> Reply:
         return Reply(title=f"Price of {rest}", table=(("what", "price"), (rest, "2,411.20 USD")))

@@ -202,6 +202,20 @@ async def test_an_event_that_slack_repeats_is_answered_once(office: Office) -> N
     assert sorted(office.hub.said) == ["price gold", "price silver"]
 
 
+async def test_a_price_that_people_speak_of_is_named_where_the_place_wants_it(office: Office) -> None:
+    """Off until `place detect on`; the hub is asked once in a while, not at every message; answered in a thread."""
+    await office.slack.chat(office.ben, office.desk, "I like $gold and $nothing")
+    await office.slack.wait(lambda: office.hub.said == ["place"])
+    await office.slack.chat(office.ben, office.desk, "costs $5 or #1")
+    await office.slack.mention(office.anna, office.desk, "place detect on")
+    await office.said(office.desk)
+    asked = await office.slack.chat(office.ben, office.desk, "now $gold, $BTC &amp; $gold")
+    await office.slack.chat(office.ben, office.desk, f"<@{fakes.BOT}> $gold")
+    answer = await office.said(office.desk, 2)
+    assert answer["thread_ts"] == asked
+    assert office.hub.said == ["place", "place detect on", "price XAU-USD BTC-USDT"]
+
+
 HOSTILE = "<!channel> <@UANNA> *bold* @everyone http://evil.example <script> \u202etxt.exe & co"
 
 

@@ -63,7 +63,7 @@ class Slack:
         me = await self._wire.whoami()
         self._hub = hub
         menus = Menus(hub, self._clock)
-        self._talk = Talk(hub, self._wire, self._people, menus)
+        self._talk = Talk(hub, self._wire, self._people, menus, self._clock)
         listener = Listener(self._talk, str(me.get("user_id", "")))
         async with connected(self._wire, listener, self._settings.app_token) as client:
             log.info("connected", platform=PLATFORM, workspace=str(me.get("team", "")))

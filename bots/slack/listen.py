@@ -222,13 +222,23 @@ class Listener:
             self.begin(self._talk.line(asked, typed(event.get("text", ""), self._bot_user) or "help"))
 
     async def message(self, body: Body, event: Body) -> None:
-        """Direct messages; edits, joins and what bots write have a subtype or a bot_id."""
-        ours = event.get("channel_type") == "im" and "bot_id" not in event and not event.get("subtype")
-        if ours and self._new(body):
+        """Direct messages are lines; in channels, prices are named where people speak of them. Edits, joins and what
+        bots write have a subtype or a bot_id; a mention of ours comes as one."""
+        if "bot_id" in event or event.get("subtype") or not self._new(body):
+            return
+        text, thread = str(event.get("text", "")), str(event.get("thread_ts", ""))
+        if event.get("channel_type") == "im":
+            asked = Asked(user=event["user"], channel=event["channel"], thread=thread, public=True)
+            self.begin(self._talk.line(asked, typed(text, self._bot_user) or "help"))
+        elif f"<@{self._bot_user}" not in text:
             asked = Asked(
-                user=event["user"], channel=event["channel"], thread=str(event.get("thread_ts", "")), public=True
+                user=event["user"],
+                channel=event["channel"],
+                thread=thread or event["ts"],
+                thread_of=thread,
+                public=True,
             )
-            self.begin(self._talk.line(asked, typed(event.get("text", ""), self._bot_user) or "help"))
+            self.begin(self._talk.overheard(asked, typed(text)))
 
     async def home_opened(self, body: Body, event: Body) -> None:
         if event.get("tab") == "home" and self._new(body):

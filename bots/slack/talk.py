@@ -7,8 +7,9 @@ After what may have changed alerts, the App Home of who has opened it is brought
 Depends on bots.slack.wire, people, menus, render, forms and home.
 """
 
+import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ import structlog
 from bots.slack import forms, render
 from bots.slack import home as homes
 from bots.slack.blocks import Block
+from bots.slack.detection import Detection, line_in
 from bots.slack.forms import Place
 from bots.slack.menus import Menus
 from bots.slack.pack import unpack
@@ -30,6 +32,7 @@ from hub.plugin import GiveUp, Hub, TryLater
 REMEMBERED = 2_000
 NOT_HERE = "I am not in this channel, so no alert can ring here: /invite me."
 WELCOME = "Tocsin is here. /tocsin gold asks for a price, /tocsin gold > 2400 sets an alert for this channel."
+NOT_DETECTED = Reply(facts={"detect": False})
 SENT_APART = "The picture is in your direct messages with me."
 
 log = structlog.get_logger("slack")
@@ -53,8 +56,12 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Talk:
-    def __init__(self, hub: Hub, wire: Wire, people: People, menus: Menus) -> None:
+    def __init__(
+        self, hub: Hub, wire: Wire, people: People, menus: Menus, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.menus = menus
+        self._clock = clock
+        self._detection = Detection()
         self._hub, self._wire, self._people = hub, wire, people
         self._homes: OrderedDict[str, None] = OrderedDict()  # who has opened theirs
         self._refreshing: set[str] = set()
@@ -66,10 +73,25 @@ class Talk:
         """A line that was typed."""
         await self.answer(asked, line, await self.ask(asked, line))
 
+    async def overheard(self, asked: Asked, text: str) -> None:
+        """`$gold` in a talk between people, where the place wants it answered."""
+        line = line_in(text, await self.menus.get())
+        if not line:
+            return
+        on = self._detection.of(asked.channel, self._clock())
+        if on is None:
+            self._detection.heard(asked.channel, NOT_DETECTED, self._clock())  # until the hub says otherwise
+            await self.ask(asked, "place")
+            on = self._detection.of(asked.channel, self._clock())
+        if on:
+            await self.line(asked, line)
+
     async def ask(self, asked: Asked, line: str) -> Reply:
         who = await self._who(asked)
         try:
-            return await self._hub.ask(Line(text=line, who=who))
+            reply = await self._hub.ask(Line(text=line, who=who))
+            self._detection.heard(who.place, reply, self._clock())
+            return reply
         except TryLater as error:
             return Reply(ok=False, lines=(f"The hub does not answer now ({error.reason}); ask again in a moment.",))
 
@@ -148,8 +170,8 @@ class Talk:
         """What Slack says that the message looks like may be older than our last edit of it."""
         ts = str(message["ts"])
         key = (asked.channel, ts)
-        now = self._edited.get(key) or list(message.get("blocks", ()))
         who = await self._who(asked)
+        now = self._edited.get(key) or list(message.get("blocks", ()))
         did = reply.title or " ".join(reply.lines) or "done"
         blocks = render.acted(now, block_id, did, who.name, reply.buttons)
         self._edited[key] = blocks
@@ -160,7 +182,7 @@ class Talk:
             await self._wire.update(asked.channel, ts, Rendered(str(message.get("text", "")), blocks))
         except (TryLater, GiveUp) as error:
             log.info("an alert's message could not be edited", reason=error.reason)
-            del self._edited[key]
+            self._edited.pop(key, None)
             await self._show(asked, render.reply(reply), public=False)
 
     async def share(self, asked: Asked, value: str) -> None:

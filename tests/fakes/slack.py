@@ -148,6 +148,10 @@ class Slack(Server):
         event = {"type": "message", "channel_type": "im", "text": text, **more}
         return await self._event(event, user, self.dm(user))
 
+    async def chat(self, user: str, channel: str, text: str, thread: str = "") -> str:
+        """What people write to each other; the bot hears it where the app asks for it."""
+        return await self._event({"type": "message", "channel_type": "channel", "text": text}, user, channel, thread)
+
     async def open_home(self, user: str) -> None:
         await self._event({"type": "app_home_opened", "tab": "home"}, user, self.dm(user))
 
