@@ -28,6 +28,7 @@ log = structlog.get_logger("telegram")
 CHART_EVERY_S = 60.0
 CHARTS_AT_ONCE = 10
 REMEMBERED = 1_000
+MOVED = "that group is a supergroup now"
 
 
 class Alerts:
@@ -41,13 +42,15 @@ class Alerts:
     async def send(self, message: Message, hub: Hub | None) -> str:
         """Telegram's number of its first part."""
         chat, thread = read_address(message.address)
+        if (now_at := self._api.now_at(chat)) != chat:
+            raise Gone(MOVED, moved_to=address_of(now_at, None))
         key = (message.address, message.id)
         sent = self._begun.setdefault(key, [])
         for post in render.alerts(message)[len(sent) :]:
             try:
                 sent.append(await self._send(post, chat, thread))
             except Moved as error:
-                raise Gone("that group is a supergroup now", moved_to=address_of(error.chat, None)) from None
+                raise Gone(MOVED, moved_to=address_of(error.chat, None)) from None
             except GiveUp:
                 self._begun.pop(key, None)
                 raise

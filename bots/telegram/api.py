@@ -111,9 +111,13 @@ class Api:
             await self.turns.turn(str(error.chat), rank, PATIENCE_S[rank])
             return await self.call(method)
 
+    def now_at(self, chat: int) -> int:
+        """The number of a chat as far as we have heard."""
+        return self._moved.get(chat, chat)
+
     def _now(self, method: TelegramMethod[T]) -> int | None:
         chat: int | None = getattr(method, "chat_id", None)
-        return None if chat is None else self._moved.get(chat, chat)
+        return None if chat is None else self.now_at(chat)
 
     async def call(self, method: TelegramMethod[T], timeout_s: int = CALL_S) -> T:
         """A call that shows nothing, at once."""
