@@ -88,3 +88,46 @@ async def test_from_the_first_word_to_an_alert_that_rings(slack: fakes.Slack, na
         (number,) = re.findall(r"^\s*(\d+)\b.*slack", words(listed), re.MULTILINE)
         await slack.write("UANNA", f"push test {number}")
         await slack.wait(lambda: [m for m in slack.said("DUANNA") if "A test that Anna asked for" in words(m)], 15)
+
+
+async def test_a_channel_owns_its_alerts_and_its_admins_decide(
+    slack: fakes.Slack, nats_server: Any, tmp_path: Path
+) -> None:
+    """Ben is refused until Anna, an admin of the workspace, lets everyone; both see the same list."""
+    slack.person("UBEN", "Ben")
+    slack.channel("CDESK", "desk", "UANNA", "UBEN")
+    async with reached(nats_server, tmp_path / "hub"), hosted(slack, nats_server):
+        await slack.command("UANNA", "CDESK", "alert gold > 2500")
+        await whispered(slack, "Alert 1 is set")
+        await slack.command("UBEN", "CDESK", "alert gold > 2600")
+        refused = (await slack.wait(lambda: slack.whispered("UBEN"), 15))[-1]
+        assert "is set" not in words(refused)
+        await slack.command("UANNA", "CDESK", "place everyone")
+        await whispered(slack, "everyone")
+        await slack.command("UBEN", "CDESK", "alert gold > 2600")
+        await whispered(slack, "Alert 2 is set")
+        await slack.command("UBEN", "CDESK", "alerts")
+        await whispered(slack, "2,500", "2,600")
+        await slack.command("UBEN", slack.dm("UBEN"), "alerts")
+        await whispered(slack, "You have none")
+
+
+async def test_a_slack_that_is_away_for_a_while_gets_everything_once(
+    slack: fakes.Slack, nats_server: Any, tmp_path: Path
+) -> None:
+    """Refused at first and told when to come again: the hub does, and the message is there one time."""
+    async with reached(nats_server, tmp_path / "hub"), hosted(slack, nats_server):
+        await slack.write("UANNA", "push")
+        listed = await slack.wait(
+            lambda: next((m for m in slack.said("DUANNA") if "Where your alerts go" in words(m)), None), 15
+        )
+        (number,) = re.findall(r"^\s*(\d+)\b.*slack", words(listed), re.MULTILINE)
+        slack.fail("chat.postMessage", "ratelimited", 429, retry_after=1)
+        slack.fail("chat.postMessage", "service_unavailable", 503)
+        await slack.command("UANNA", "CDESK", f"push test {number}")
+
+        def rung() -> list[Any]:
+            return [m for m in slack.said("DUANNA") if "A test that Anna asked for" in words(m)]
+
+        await slack.wait(rung, 20)
+        assert len(rung()) == 1
