@@ -5,8 +5,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from bots import discord as package
 from hub.model import Argument, Button, Form, Instrument, Line, Menu, MenuEntry, Message, Notification, Reply, Role
 from hub.outgoing import message_id, worded
@@ -43,7 +41,12 @@ MENU = Menu(
             Argument(name="instrument", about="which", kind="instrument", required=True),
             Argument(name="span", about="how long", kind="span", example="24h"),
         ),
-        entry("alert", *(msgspec.structs.replace(argument, required=False) for argument in ALERT)),
+        entry("alert", *ALERT),
+        entry(
+            "move",
+            Argument(name="alert", about="its number", kind="alert", required=True),
+            Argument(name="level", about="where to", kind="number", required=True),
+        ),
         entry("alerts"),
     ),
     instruments=(

@@ -40,6 +40,7 @@ def calls(fake: FakeDiscord) -> list[Any]:
 async def test_a_slash_command_is_the_line_and_its_answer_an_embed() -> None:
     """With who asks, where, and in which language."""
     async with room() as here:
+        here.fake.locale = "de"
         here.hub.replies["chart gold 7d"] = Reply(title="Gold, 7d", lines=("2,400.12",), image=PNG)
         asked = await here.slash("chart", instrument="gold", span="7d")
         assert asked.shown is not None and "Gold, 7d\n2,400.12" in parts.text_of(asked.shown)
@@ -297,6 +298,16 @@ async def test_a_command_alone_opens_its_form_and_the_form_is_the_line() -> None
         await sent.answered()
         assert here.hub.lines[-1].text == "alert gold > 2400 once"
         assert sent.shown is not None and "you said alert gold > 2400 once" in parts.text_of(sent.shown)
+
+
+async def test_what_a_command_needs_and_did_not_get_is_asked_for_in_a_form() -> None:
+    """Also where the hub has none of its own: the menu says what there is to fill in."""
+    async with room() as here:
+        here.hub.replies["move 12"] = Reply(ok=False, lines=("where to?",))
+        asked = await here.slash("move", alert="12")
+        assert asked.modal is not None
+        sent = await (await here.fake.submit(asked, ANNA, level="2450")).answered()
+        assert here.hub.lines[-1].text == "move 12 2450" and sent.shown is not None
 
 
 async def test_a_form_shows_what_was_understood_and_what_was_wrong() -> None:

@@ -313,6 +313,15 @@ def test_options_become_the_line(name: str, options: dict[str, str], line: str) 
     assert menus.line_from(MENU, name, options) == line
 
 
+def test_options_are_required_where_one_thing_alone_is_needed() -> None:
+    """Discord's client asks for one; several are asked for in a form, so the command alone has to be possible."""
+    made = {one["name"]: [option["required"] for option in one["options"]] for one in menus.commands_of(MENU)}
+    assert made["chart"] == [True, False] and not any(made["alert"]) and made["tocsin"] == [True]
+    assert menus.form_for(MENU, "chart", {"instrument": "gold"}) is None
+    form = menus.form_for(MENU, "alert", {"instrument": "gold"})
+    assert form is not None and form.values == {"instrument": "gold"} and form.arguments == ALERT
+
+
 def test_completion_knows_ids_names_and_aliases_and_offers_each_instrument_once() -> None:
     """First those that begin so."""
     assert menus.choices_for(MENU, "chart", "instrument", "xa") == [

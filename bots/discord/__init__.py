@@ -21,12 +21,16 @@ if TYPE_CHECKING:
 PLATFORMS = ("discord",)
 
 TOKEN = "TOCSIN_BOTS__DISCORD__TOKEN"
+API = "https://discord.com/api/v10"
+GATEWAY = "wss://gateway.discord.gg/"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     token: str = ""  # from TOCSIN_BOTS__DISCORD__TOKEN or …_FILE only
     charts_with_alerts: bool = True  # a chart of the last day is added to each alert once it is sent
     read_channels: bool = False  # for $gold where `place detect on` was said; needs the message content intent
+    api: str = API  # or of a proxy of one's own
+    gateway: str = GATEWAY  # likewise
 
 
 def open_bot(settings: Settings) -> "DiscordBot":

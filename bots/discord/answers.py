@@ -16,7 +16,7 @@ import structlog
 
 from bots.discord import forms, render, who, wire, words
 from bots.discord.render import Card
-from hub.model import Line, Reply
+from hub.model import Form, Line, Reply
 from hub.plugin import Hub, TryLater
 
 log = structlog.get_logger("discord")
@@ -29,15 +29,22 @@ NO_FILE = "what belongs to it could not be attached"
 
 
 class Answering:
-    """The answer to one interaction. `pressed` is what was pressed: render.LINE, ALERT, FORM, or COMMAND."""
+    """The answer to one interaction. `pressed` is what was pressed: render.LINE, ALERT, AFTER, FORM, or COMMAND. `form`
+    is offered where the hub refuses the line and has no form of its own."""
 
     def __init__(
-        self, ask: Callable[[Line], Awaitable[Reply]], interaction: Interaction, line: str, pressed: str = COMMAND
+        self,
+        ask: Callable[[Line], Awaitable[Reply]],
+        interaction: Interaction,
+        line: str,
+        pressed: str = COMMAND,
+        form: Form | None = None,
     ) -> None:
         self._ask = ask
         self._interaction = interaction
         self._line = line
         self._pressed = pressed
+        self._form = form
         self._late = False
 
     async def run(self) -> None:
@@ -50,6 +57,8 @@ class Answering:
             reply = await asked
         finally:
             asked.cancel()
+        if not reply.ok and reply.form is None:
+            reply = msgspec.structs.replace(reply, form=self._form)
         if asker.place and not asker.address and reply.ok:
             reply = msgspec.structs.replace(reply, lines=(*reply.lines, who.RIGHTS))
         await self._show(reply)

@@ -47,6 +47,7 @@ class _Chart(msgspec.Struct, frozen=True):
 class DiscordBot:
     def __init__(self, settings: Settings) -> None:
         hide(settings.token)
+        wire.point(settings.api, settings.gateway)
         logging.getLogger("discord").setLevel(logging.ERROR)  # far below, it logs what people write
         logging.getLogger("discord.gateway").setLevel(logging.WARNING)
         self.courier = Courier(settings.token.strip())

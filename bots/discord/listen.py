@@ -82,7 +82,8 @@ class Listener(discord.Client):
         elif interaction.type is discord.InteractionType.application_command:
             values = {option["name"]: str(option.get("value", "")) for option in told.get("options", ())}
             line = menus.line_from(self._menu(), str(told["name"]), values)
-            await Answering(self._asked, interaction, line, COMMAND).run()
+            form = menus.form_for(self._menu(), str(told["name"]), values)
+            await Answering(self._asked, interaction, line, COMMAND, form).run()
         elif interaction.type is discord.InteractionType.modal_submit:
             line = forms.line_from(custom_id, told.get("components", ()))
             await Answering(self._asked, interaction, line, COMMAND).run()

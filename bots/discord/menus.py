@@ -9,9 +9,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from bots.discord import limits
 from hub.forms import complete, line_of
-from hub.model import Argument, Instrument, Menu, MenuEntry
+from hub.model import Argument, Form, Instrument, Menu, MenuEntry
 from hub.render import safe
 
 ANY = "tocsin"
@@ -41,6 +43,12 @@ def commands_of(menu: Menu) -> list[dict[str, Any]]:
     return [*commands[: limits.COMMANDS - 1], everything]
 
 
+def opens_form(arguments: Sequence[Argument]) -> bool:
+    """Whether a command needs more than one thing: then its options may be left out, and what is missing is asked for
+    in a form, where it can be seen together. One alone is asked for by Discord's own client, with completion."""
+    return sum(argument.required for argument in arguments) > 1
+
+
 def _command(
     name: str, about: str, arguments: Sequence[Argument], abouts: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
@@ -53,11 +61,13 @@ def _command(
         "integration_types": [GUILD_INSTALL, USER_INSTALL],
         "contexts": EVERYWHERE,
     }
+    if opens_form(arguments):
+        command["options"] = [option | {"required": False} for option in command["options"]]
     told = {locale: _about(text) for language, text in (abouts or {}).items() for locale in _locales(language)}
     if told:
         command["description_localizations"] = told
     if _size(command) > limits.COMMAND_TOTAL:  # choices are a help; the text can be typed as well
-        command["options"] = [_option(argument, choices=False) for argument in _ordered(arguments)]
+        command["options"] = [{k: v for k, v in one.items() if k != "choices"} for one in command["options"]]
     return command
 
 
@@ -76,7 +86,7 @@ def _ordered(arguments: Sequence[Argument]) -> list[Argument]:
     return sorted(usable, key=lambda argument: not argument.required)[: limits.OPTIONS]
 
 
-def _option(argument: Argument, *, choices: bool = True) -> dict[str, Any]:
+def _option(argument: Argument) -> dict[str, Any]:
     about = f"{argument.about} ({argument.example})" if argument.example else argument.about
     option: dict[str, Any] = {
         "type": STRING,
@@ -84,7 +94,7 @@ def _option(argument: Argument, *, choices: bool = True) -> dict[str, Any]:
         "description": _about(about) or argument.name,
         "required": argument.required,
     }
-    if argument.kind == "choice" and choices and argument.choices:
+    if argument.kind == "choice" and argument.choices:
         fitting = [choice for choice in argument.choices if limits.length(choice) <= limits.CHOICE]
         option["choices"] = [{"name": choice, "value": choice} for choice in fitting[: limits.CHOICES]]
     elif argument.kind in COMPLETED:
@@ -131,13 +141,22 @@ def _plain(command: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def line_from(menu: Menu, name: str, options: Mapping[str, str]) -> str:
-    """The line that a slash command stands for. BadRequest where a required option is missing."""
+    """The line that a slash command stands for, with what there is."""
     if name == ANY:
         return options.get("line", "")
     entry = entry_of(menu, name)
     if entry is None:  # the hub has forgotten it since; it says so itself
         return " ".join([name, *(" ".join(value.split()) for value in options.values())])
-    return line_of(name, entry.arguments, options)
+    loose = [msgspec.structs.replace(argument, required=False) for argument in entry.arguments]
+    return line_of(name, loose, options)
+
+
+def form_for(menu: Menu, name: str, options: Mapping[str, str]) -> Form | None:
+    """What is asked for where options were left out that are needed; None where none were."""
+    entry = entry_of(menu, name)
+    if entry is None or all(argument.name in options for argument in entry.arguments if argument.required):
+        return None
+    return Form(title=entry.summary, command=name, arguments=entry.arguments, values=dict(options))
 
 
 def entry_of(menu: Menu, name: str) -> MenuEntry | None:

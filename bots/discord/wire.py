@@ -12,8 +12,9 @@ from typing import Any
 
 import aiohttp
 import discord
+import yarl
 
-from bots.discord import TOKEN
+from bots.discord import API, GATEWAY, TOKEN
 from bots.discord.forms import Input, Modal
 from bots.discord.render import Card, Control
 from hub.plugin import GiveUp, Gone, TryLater
@@ -114,6 +115,17 @@ def quick(pause: Callable[[str, float], None]) -> discord.Client:
     client = discord.Client(intents=discord.Intents.none(), http_trace=trace)
     client.http.get_ratelimit = lambda key: Unhurried(None)  # type: ignore[method-assign]  # it takes no other way
     return client
+
+
+def point(api: str, gateway: str) -> None:
+    """Has every client of this process go by a proxy of one's own: the library's addresses are globals of it."""
+    for setting, value, begins in (("api", api, "http"), ("gateway", gateway, "ws")):
+        if not value.startswith((f"{begins}://", f"{begins}s://")):
+            raise GiveUp(f"{setting} of the Discord bot is {value!r}: it begins with {begins}s:// or {begins}://")
+    if api != API:
+        discord.http.Route.BASE = api.rstrip("/")
+    if gateway != GATEWAY:
+        discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway)
 
 
 async def shut(client: discord.Client) -> None:

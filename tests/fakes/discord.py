@@ -38,6 +38,7 @@ class FakeDiscord(Rest):
     def __init__(self) -> None:
         super().__init__()
         self.port = 0
+        self.locale = "en-US"  # of everybody's client
         self.granted = 0  # privileged intents that the console grants
         self.connected = asyncio.Event()
         self.identified: list[int] = []  # intents of each session
@@ -167,7 +168,7 @@ class FakeDiscord(Rest):
         identity = next(self._ids)
         payload: dict[str, Any] = {
             "id": str(identity), "application_id": str(APP), "type": kind, "data": content, "token": f"t{identity}",
-            "version": 1, "locale": "de", "channel": channel, "channel_id": str(channel_id), "entitlements": [],
+            "version": 1, "locale": self.locale, "channel": channel, "channel_id": str(channel_id), "entitlements": [],
             "attachment_size_limit": LARGEST, "app_permissions": str(self.rights.get(channel_id, WRITER)),
         }  # fmt: skip
         if channel.get("guild_id") == str(GUILD):
