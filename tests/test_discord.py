@@ -9,9 +9,11 @@ import pytest
 import structlog.testing
 
 from bots import discord as package
+from hub import load
 from hub.bothost import Sender
 from hub.model import Destination, Reply
 from hub.plugin import GiveUp, Gone, TryLater
+from hub.testing import check_bot
 from tests.discord_room import ADMIN, ANNA, GOLD, MENU, PNG, Room, ScriptedHub, message, notification, room
 from tests.fakes import discord_parts as parts
 from tests.fakes.discord import served
@@ -252,10 +254,11 @@ async def test_a_wrong_token_is_said_with_its_cure() -> None:
         assert "wrong" not in told.value.reason and fake.identified == []
 
 
-def test_no_token_is_said_with_its_cure() -> None:
-    """Before anything is imported."""
-    with pytest.raises(GiveUp, match="has no token"):
-        package.open_bot(package.Settings())
+async def test_no_token_is_said_with_its_cure() -> None:
+    """Before anything is asked of Discord."""
+    await check_bot(load.bot("discord"))
+    with pytest.raises(GiveUp, match=r"has no token.*TOCSIN_BOTS__DISCORD__TOKEN"):
+        await package.open_bot(package.Settings()).run(ScriptedHub())
 
 
 async def test_a_token_that_is_taken_back_ends_the_bot_with_its_cure() -> None:

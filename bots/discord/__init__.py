@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 PLATFORMS = ("discord",)
 
 TOKEN = "TOCSIN_BOTS__DISCORD__TOKEN"
+NO_TOKEN = (
+    f"the Discord bot has no token: make one under Bot, Reset Token at discord.com/developers/applications and put it "
+    f"into {TOKEN}, or its file's path into {TOKEN}_FILE"
+)
 API = "https://discord.com/api/v10"
 GATEWAY = "wss://gateway.discord.gg/"
 
@@ -34,11 +38,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 def open_bot(settings: Settings) -> "DiscordBot":
-    if not settings.token.strip():
-        raise GiveUp(
-            f"the Discord bot has no token: make one under Bot, Reset Token at discord.com/developers/applications and "
-            f"put it into {TOKEN}, or its file's path into {TOKEN}_FILE"
-        )
     try:
         from bots.discord.bot import DiscordBot
     except ImportError as error:

@@ -14,7 +14,7 @@ import msgspec
 import structlog
 from discord.http import Route
 
-from bots.discord import Settings, menus, render, who, wire
+from bots.discord import NO_TOKEN, Settings, menus, render, who, wire
 from bots.discord.courier import Courier
 from bots.discord.detection import Detection
 from bots.discord.listen import Listener
@@ -84,6 +84,8 @@ class DiscordBot:
     # ----------------------------------------------------------------------------------------- listening
 
     async def run(self, hub: Hub) -> None:
+        if not self._settings.token.strip():
+            raise GiveUp(NO_TOKEN)
         await self.courier.open()
         tasks = [asyncio.create_task(work) for work in (self._listen(hub), self._follow_menu(hub), self._draw(hub))]
         try:
