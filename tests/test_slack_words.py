@@ -13,12 +13,13 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bots.slack import forms, limits, listen, render, trouble
+from bots.slack import Settings, Slack, forms, limits, listen, render, trouble
 from bots.slack import text as words_of
 from bots.slack.forms import Place
 from bots.slack.menus import Menus
 from bots.slack.pack import LARGEST, pack, unpack
 from bots.slack.render import Shared
+from hub.logs import clean
 from hub.model import (
     Argument,
     Form,
@@ -192,6 +193,17 @@ def test_at_the_start_a_token_that_does_not_work_ends_it() -> None:
         assert isinstance(trouble.of_start(200, {}, {"error": name}), GiveUp)
     found = trouble.of_start(200, {}, {"error": "missing_scope", "needed": "connections:write"})
     assert isinstance(found, GiveUp) and "connections:write" in found.reason
+
+
+def test_no_word_of_a_reason_is_masked_in_the_log() -> None:
+    """What reads like a secret is blacked out there: these sentences must not."""
+    reasons = [*trouble.CONSOLE.values(), *trouble.GONE.values(), *listen.ENDINGS.values(), trouble.scope({})]
+    for token, app_token in (("", ""), ("xoxb-1", ""), ("x", ""), ("xoxb-1", "x")):
+        with pytest.raises(GiveUp) as caught:
+            Slack(Settings(token=token, app_token=app_token))._check_tokens()
+        reasons.append(caught.value.reason)
+    said = [f"the bot slack gave up: {reason}" for reason in reasons]
+    assert [clean(each) for each in said] == said
 
 
 @pytest.mark.parametrize(("header", "wait_s"), [("30", 30.0), (" 1 ", 1.0), (None, None), ("soon", None), ("-1", None)])

@@ -71,16 +71,16 @@ class Slack:
 
     def _check_tokens(self) -> None:
         wanted = (
-            ("token", "xoxb-", "OAuth & Permissions"),
-            ("app_token", "xapp-", "Basic Information, App-Level Tokens"),
+            ("token", "xoxb-", "the app's page OAuth & Permissions"),
+            ("app_token", "xapp-", "App-Level Tokens on the app's first page"),
         )
         for name, begins, where in wanted:
             value = getattr(self._settings, name)
             variable = f"TOCSIN_BOTS__SLACK__{name.upper()}"
             if not value:
-                raise GiveUp(f"set {variable} in the environment: the token of the app's page {where}")
+                raise GiveUp(f"set {variable} in the environment, it stands under {where}")
             if not value.startswith(begins):
-                raise GiveUp(f"{variable} begins with {begins}: take the token of the app's page {where}")
+                raise GiveUp(f"{variable} begins with {begins}: take it from {where}")
 
     # -------------------------------------------------------------------------------------------- sending
 

@@ -10,13 +10,13 @@ from typing import Any
 from hub.plugin import GiveUp, Gone, TryLater
 
 CONSOLE = {
-    "invalid_auth": "the token is not one of Slack's: copy it anew (bot token: OAuth & Permissions; app token: Basic "
-    "Information, App-Level Tokens)",
+    "invalid_auth": "the token is not one of Slack's, copy it anew: that of the bot from the page OAuth & Permissions, "
+    "that of the app from App-Level Tokens on the first page",
     "not_authed": "the token is empty: set TOCSIN_BOTS__SLACK__TOKEN and TOCSIN_BOTS__SLACK__APP_TOKEN",
     "token_revoked": "the token was revoked: install the app again under OAuth & Permissions and copy the new one",
     "token_expired": "the token ran out: switch token rotation off under OAuth & Permissions, and install it again",
     "account_inactive": "the app was removed from the workspace: install it again under OAuth & Permissions",
-    "not_allowed_token_type": "a token of the other sort stands there: TOKEN begins with xoxb-, APP_TOKEN with xapp-",
+    "not_allowed_token_type": "a token of the other sort stands there: the bot's begins with xoxb-, the app's xapp-",
     "org_login_required": "the workspace is being moved by Slack: it works again when that is over",
     "team_access_not_granted": "the app has no access to this workspace: an admin has to approve it",
     "app_not_installed": "the app is not installed: Install App, then copy the bot token",
