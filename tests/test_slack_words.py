@@ -178,7 +178,7 @@ def test_only_a_picture_is_asked_for_again() -> None:
         (200, {"error": "invalid_auth"}, TryLater),
         (200, {"error": "channel_not_found"}, Gone),
         (200, {"error": "user_disabled"}, Gone),
-        (200, {"error": "invalid_blocks"}, trouble.Refused),
+        (200, {"error": "invalid_blocks"}, GiveUp),
         (200, {}, TryLater),
     ],
 )

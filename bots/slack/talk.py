@@ -24,7 +24,6 @@ from bots.slack.menus import Menus
 from bots.slack.pack import unpack
 from bots.slack.people import People, is_direct
 from bots.slack.render import Rendered, Shared
-from bots.slack.trouble import Refused
 from bots.slack.wire import Wire
 from hub.model import Form, Line, Reply, Who
 from hub.plugin import GiveUp, Hub, TryLater
@@ -215,10 +214,8 @@ class Talk:
             return False
         try:
             await self._wire.open_view(asked.trigger, view)
-        except Refused as error:
+        except (TryLater, GiveUp) as error:
             log.info("a form could not be opened", reason=error.reason)
-            return False
-        except TryLater:
             return False
         return True
 

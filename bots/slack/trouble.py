@@ -40,14 +40,6 @@ LATER = frozenset(
 )  # fmt: skip
 
 
-class Refused(GiveUp):
-    """Slack refused this very request; `name` is its word for why."""
-
-    def __init__(self, name: str, reason: str) -> None:
-        super().__init__(reason)
-        self.name = name
-
-
 def of(status: int, headers: Mapping[str, str], body: Mapping[str, Any]) -> TryLater | GiveUp:
     name = str(body.get("error", ""))
     if status == 429 or name in ("ratelimited", "rate_limited", "message_limit_exceeded"):
@@ -60,7 +52,7 @@ def of(status: int, headers: Mapping[str, str], body: Mapping[str, Any]) -> TryL
         return TryLater(f"slack: {CONSOLE[name]} ({name})")
     if name in GONE:
         return Gone(f"slack: {GONE[name]} ({name})")
-    return Refused(name, f"slack: refused ({name})")
+    return GiveUp(f"slack: refused ({name})")
 
 
 def of_start(status: int, headers: Mapping[str, str], body: Mapping[str, Any]) -> TryLater | GiveUp:
