@@ -10,7 +10,8 @@ from bots.telegram import Settings
 from bots.telegram.bot import Telegram as TelegramBot
 from hub.model import Argument, Button, Form, Instrument, Line, Menu, MenuEntry, Reply, Role
 from hub.plugin import Hub as HubContract
-from tests.fakes.telegram import TOKEN, Fields, Telegram
+from tests.fakes.telegram import TOKEN, Telegram
+from tests.fakes.telegram_people import Fields
 
 ANNA, BEN, OPS = 7, 8, -100123
 GOLD = Instrument(id="XAU-USD", name="Gold", aliases=("gold", "xau"))

@@ -14,7 +14,8 @@ from hub import bothost
 from hub.config import BotSection, Config, DeliverySection
 from hub.delivery import Delivery
 from hub.ledger import tables as t
-from tests.fakes.telegram import TOKEN, Fields, Telegram
+from tests.fakes.telegram import TOKEN, Telegram
+from tests.fakes.telegram_people import Fields
 from tests.people_room import OPERATOR, Room, room
 from tests.telegram_room import ANNA, BEN, OPS, chats
 
