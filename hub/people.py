@@ -19,7 +19,7 @@ from hub.bus import Bus
 from hub.cache import keys
 from hub.config import Config
 from hub.i18n import _
-from hub.ledger import Ledger, belongings, codes, outbox, people, places
+from hub.ledger import Ledger, LedgerTrouble, belongings, codes, outbox, people, places
 from hub.model import SECOND_US, AlertAnswer, AlertChange, Place, Request, Role, User, Who
 from hub.plugin import BadRequest, Identity, Joined, LinkCode, Person, TryLater
 
@@ -263,7 +263,12 @@ class People:
             codes.keep(c, text, codes.Code(None, now + OPERATOR_CODE_LASTS_US), now)
             return True
 
-        if await self._ledger.write(write):
+        try:
+            new = await self._ledger.write(write)
+        except LedgerTrouble as error:  # commands say so themselves; the next start makes one
+            log.warning("whether somebody operates this hub is not known", reason=str(error))
+            return
+        if new:
             self._operator_code = text
             log.warning("nobody operates this hub: send its bot this line", line=f"link {text}", good_for_hours=24)
 

@@ -54,6 +54,7 @@ async def test_two_accounts_become_one_person_with_one_book_of_alerts(here: Room
     assert asked.facts["moves"] == {"alerts": 1, "digests": 1, "lots": 1, "watchlists": 1}
     assert (await here.done(asked.buttons[0].line, ANNA_ON_SLACK)).facts["person"] == "Anna"
 
+    assert "came along when anna and Anna became one" in "\n".join((await here.done("why 2", ANNA)).lines)
     for who in (ANNA, ANNA_ON_SLACK):
         assert [row[1] for row in (await here.done("alerts", who)).table[1:]] == [
             "Gold rises to 2,400.00 or above, once",
@@ -181,6 +182,13 @@ async def test_an_adoption_of_somebody_who_is_not_there_changes_nothing(small: R
     assert "not there any more" in answer.error
 
 
+def digest_to(c: sa.Connection, address: str) -> Any:
+    """A digest of the only person that goes to that address alone."""
+    place = c.execute(sa.select(t.destinations.c.id).where(t.destinations.c.address == address)).scalar_one()
+    values = {"at_s": 0, "weekdays": "0", "about": "all", "time_zone": "UTC", "next_at": 0, "created_at": 0}
+    return t.digests.insert().values(owner_id=1, user_id=1, destination_id=place, enabled=True, **values)
+
+
 async def test_an_account_is_taken_away_again(here: Room) -> None:
     """Its chat gets nothing more, what is kept stays with the rest, and the next line makes somebody new."""
     await here.tell(2300)
@@ -188,10 +196,12 @@ async def test_an_account_is_taken_away_again(here: Room) -> None:
     assert "nothing to take apart" in await here.refused("unlink", ANNA)
     await here.done(f"link {await here.code(ANNA)}", ANNA_ON_SLACK)
     assert "not known on discord" in await here.refused("unlink discord", ANNA)
+    await here.ledger.write(lambda c: c.execute(digest_to(c, "D1")))
     await here.done("unlink slack", ANNA)
     await here.tell(2410)
     assert await here.reached() == [("telegram", "11")]
     assert (await here.done("alerts", ANNA_ON_SLACK)).table == ()
+    assert await here.rows(sa.select(t.digests.c.destination_id)) == [(None,)]
     assert "D1" not in str(await here.rows(sa.select(t.destinations).where(t.destinations.c.owner_id == 1)))
 
 

@@ -113,7 +113,7 @@ async def test_an_admin_of_the_hub_may_in_every_group(small: Room) -> None:
 
 
 async def test_a_person_s_own_things_stay_theirs_in_a_group(small: Room) -> None:
-    """Portfolio, destinations, settings: about the person, for their eyes; a group's line about them changes nothing."""
+    """Portfolio, destinations, settings: about the person, for their eyes; the group's own are not touched."""
     await small.done("portfolio add 10 g gold for 700 usd 2023-01-02", BEN)
     for line in ("portfolio", "push", "settings", "export", "forget", "link"):
         reply = await small.say(line, IN_GROUP)
@@ -150,6 +150,16 @@ async def test_a_group_that_is_renamed_or_has_topics_stays_the_same(small: Room)
     await small.done("place here", topic)
     assert ("-100:7",) in await small.rows(sa.select(t.destinations.c.address))
     assert len((await small.done("alerts", topic)).table) == 2
+
+
+async def test_a_group_that_threw_the_bot_out_is_reached_again_once_it_is_back(small: Room) -> None:
+    """Somebody writes to it there."""
+    await small.done("alert gold > 2400", GROUP_ADMIN)
+    change = t.destinations.update().where(t.destinations.c.address == "-100").values(disabled="kicked")
+    await small.ledger.write(lambda c: c.execute(change))
+    await small.done("price", IN_GROUP)
+    where = t.destinations.c.address == "-100"
+    assert await small.rows(sa.select(t.destinations.c.disabled).where(where)) == [("",)]
 
 
 async def test_a_group_that_got_another_number_keeps_its_alerts(here: Room) -> None:

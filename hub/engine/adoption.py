@@ -36,6 +36,8 @@ async def adopt(engine: Owner, change: AlertChange) -> dict[str, int]:
         for alert_id, same in doubled.items():
             alerts.update(c, alert_id, {"state": State.DELETED.value, "deleted_at": now})
             alerts.tell(c, alert_id, now, f"deleted: {target.name} has the same, {same}, since two became one")
+        for alert_id in belongings.unfinished(c, source):
+            alerts.tell(c, alert_id, now, f"came along when {source.name} and {target.name} became one")
         return belongings.hand_over(c, source, target), doubled
 
     async with engine.lock:

@@ -122,6 +122,12 @@ def counts_in(connection: sa.Connection, table: sa.Table, user: User) -> int:
     return int(connection.execute(sa.select(sa.func.count()).where(of_person(table, user))).scalar_one())
 
 
+def unfinished(connection: sa.Connection, user: User) -> list[int]:
+    """The numbers of alerts that may still ring."""
+    live = t.alerts.c.state.not_in(FINISHED)
+    return list(connection.scalars(sa.select(t.alerts.c.id).where(of_person(t.alerts, user), live)))
+
+
 def doubled(connection: sa.Connection, source: User, target: User) -> dict[int, int]:
     """Alerts that may ring of `source`, in the very words of one of `target`'s: theirs by number, with the other's."""
     theirs, own = t.alerts.alias(), t.alerts.alias()

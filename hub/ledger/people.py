@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import sqlalchemy as sa
 
 from hub.ledger import insert_or_ignore
-from hub.ledger.tables import destinations, identities, owners, users
+from hub.ledger.tables import destinations, digests, identities, owners, users
 from hub.model import Destination, Role, User, Who
 from hub.plugin import Identity, Person
 
@@ -107,6 +107,8 @@ def part(connection: sa.Connection, user: User, identity: Identity) -> None:
     talk = _at(user.owner_id, identity.platform, address)
     for destination_id in connection.scalars(sa.select(destinations.c.id).where(talk)).all() if address else ():
         forget(connection, destination_id)
+        bound = digests.update().where(digests.c.destination_id == destination_id)
+        connection.execute(bound.values(destination_id=None))  # to all that are left, rather than to nobody
 
 
 def everyone(connection: sa.Connection) -> list[Person]:

@@ -9,9 +9,9 @@ from typing import Any, Literal
 import msgspec
 import sqlalchemy as sa
 
-from hub.ledger.people import LONGEST_ID, LONGEST_NAME, add_destination, inserted, switch
+from hub.ledger.people import LONGEST_ID, LONGEST_NAME, OFF, add_destination, destinations_of, inserted, switch
 from hub.ledger.tables import destinations, owners, places, users
-from hub.model import Place, Role, Who
+from hub.model import Destination, Place, Role, Who
 
 CHANNEL = "channel"
 
@@ -37,8 +37,8 @@ def place_of(connection: sa.Connection, who: Who, now: int, *, time_zone: str) -
         connection.execute(places.insert().values(platform=found.platform, external_id=found.id, **values))
     elif who.place_name and found.name != name:
         settle_place(connection, found, "name", name)
-    if who.address and _destination_of(connection, found) is None:
-        add_destination(connection, found.owner_id, found.platform, who.address, label_of(found), now)
+    if not reachable(connection, who, found):  # who can write there can be answered there
+        move_here(connection, found, who.address, now)
     return found
 
 
@@ -62,8 +62,9 @@ def settle_place(connection: sa.Connection, place: Place, field: Literal["name",
 
 
 def reachable(connection: sa.Connection, who: Who, place: Place) -> bool:
-    """Whether the place has a destination, where the bot can send there at all."""
-    return not who.address or _destination_of(connection, place) is not None
+    """Whether the place has a destination that was not given up, where the bot can send there at all."""
+    there = _destination_of(connection, place)
+    return not who.address or (there is not None and there.disabled in ("", OFF))
 
 
 def move_here(connection: sa.Connection, place: Place, address: str, now: int) -> None:
@@ -72,18 +73,14 @@ def move_here(connection: sa.Connection, place: Place, address: str, now: int) -
     if there is None:
         add_destination(connection, place.owner_id, place.platform, address, label_of(place), now)
         return
-    connection.execute(
-        destinations.update().where(destinations.c.id == there).values(address=address, label=label_of(place))
-    )
-    switch(connection, there, "")
+    change = destinations.update().where(destinations.c.id == there.id)
+    connection.execute(change.values(address=address, label=label_of(place)))
+    switch(connection, there.id, "")
 
 
-def _destination_of(connection: sa.Connection, place: Place) -> int | None:
-    own = (destinations.c.owner_id == place.owner_id, destinations.c.platform == place.platform)
-    found: int | None = connection.execute(
-        sa.select(destinations.c.id).where(*own).order_by(destinations.c.id).limit(1)
-    ).scalar()
-    return found
+def _destination_of(connection: sa.Connection, place: Place) -> Destination | None:
+    own = (each for each in destinations_of(connection, place.owner_id) if each.platform == place.platform)
+    return next(own, None)
 
 
 def _named(platform: str, external_id: str) -> sa.ColumnElement[bool]:
