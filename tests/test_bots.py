@@ -1,6 +1,7 @@
 """The bots against real servers on this machine, and the host that runs one in a process of its own."""
 
 import asyncio
+import base64
 import contextlib
 import io
 import json
@@ -16,6 +17,7 @@ import structlog.testing
 from aiohttp import web
 
 from bots import console, push
+from bots.push.places import AT_ONCE
 from hub import bothost, bus, outgoing
 from hub.bothost import Sender
 from hub.bus import Bus
@@ -143,6 +145,68 @@ async def test_a_service_that_hangs_is_left_after_the_limit(server: Server) -> N
     assert await open_push().send(message(f"json://127.0.0.1:{server.port}/")) == "json: accepted"
 
 
+async def test_services_that_hang_delay_no_other(server: Server) -> None:
+    """Twenty that take a connection and say nothing, more than have a place: one that answers is done while all of them
+    hang; and the next time they begin where they are in nobody's way."""
+    bot = push.Push(push.Settings(allow_private=True), send_s=5.0, quick_s=0.2)
+    good = message(f"json://127.0.0.1:{server.port}/")
+    with contextlib.ExitStack() as stack:
+        hanging = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(20)]
+        urls = [f"json://127.0.0.1:{each.getsockname()[1]}/" for each in hanging]
+        sends = [asyncio.create_task(refusal(bot.send(message(url)))) for url in urls]
+        await asyncio.sleep(0)
+        assert await bot.send(good) == "json: accepted"
+        assert not any(send.done() for send in sends)
+        async with asyncio.timeout(5):  # until each of them was found to be slow
+            while len(bot._places._was_slow) < 20:
+                await asyncio.sleep(0.01)
+        assert not bot._places._quick.locked()
+        again = asyncio.create_task(refusal(bot.send(message(urls[0]))))
+        for _ in range(AT_ONCE):
+            assert await bot.send(good) == "json: accepted"
+        assert not again.done()
+    assert {(await send)[0] for send in (*sends, again)} == {TryLater}
+
+
+class Charts:
+    """A hub that draws, at once or never."""
+
+    def __init__(self, image: bytes | None = b"\x89PNG picture") -> None:
+        self.image = image
+        self.lines: list[str] = []
+
+    async def ask(self, line: Line) -> Reply:
+        self.lines.append(line.text)
+        if self.image is None:
+            await asyncio.Event().wait()
+        return Reply(lines=("a chart",), image=self.image)
+
+
+@pytest.mark.parametrize("drawn", [True, False])
+async def test_a_picture_comes_along_and_holds_nothing_back(server: Server, drawn: bool) -> None:
+    """From memory, under a name of ours; where none comes in time, and for several alerts at once, words go alone."""
+    bot, charts = open_push(images=True), Charts() if drawn else Charts(None)
+    bot._hub = charts  # type: ignore[assignment]
+    destination = Destination(id=1, owner_id=1, platform="push", address=f"json://127.0.0.1:{server.port}/", label="p")
+    alert = outgoing.message(destination, [notification(1, instrument="XAU-USD")])
+    assert await bot.send(alert) == "json: accepted"
+    assert charts.lines == ["chart XAU-USD 24h"]
+    sent = server.requests[0][2]["attachments"]
+    assert [(each["filename"], each["mimetype"]) for each in sent] == ([("chart.png", "image/png")] if drawn else [])
+    if drawn:
+        assert base64.b64decode(sent[0]["base64"]) == charts.image
+    assert await bot.send(message(destination.address, 2, 3)) == "json: accepted"
+    assert len(charts.lines) == 1
+
+
+async def test_no_picture_is_asked_for_unless_the_setting_says_so(server: Server) -> None:
+    """By default words alone."""
+    bot, charts = open_push(), Charts()
+    bot._hub = charts  # type: ignore[assignment]
+    assert await bot.send(message(f"json://127.0.0.1:{server.port}/")) == "json: accepted"
+    assert charts.lines == []
+
+
 @pytest.mark.parametrize(
     "url", ["syslog://", "dbus://", "macosx://", "windows://", "file:///etc/x", "exec://x", "nonsense"]
 )
@@ -235,7 +299,7 @@ async def test_a_webhook_gets_the_whole_notification(server: Server) -> None:
         (500, {}, TryLater, None),
         (429, {"Retry-After": "soon"}, TryLater, None),
         (404, {}, GiveUp, None),
-        (410, {}, GiveUp, None),
+        (410, {}, Gone, None),
         (302, {"Location": "/elsewhere"}, GiveUp, None),
     ],
 )
