@@ -390,6 +390,16 @@ async def test_plain_text_is_a_line_in_private_and_where_the_bot_is_named() -> N
         assert not here.fake.identified[-1] & (1 << 15 | 1 << 1 | 1 << 8)
 
 
+async def test_an_answer_waits_for_its_turn_in_a_busy_channel() -> None:
+    """Nobody would send it again; the alerts that made the channel busy are not refused by it."""
+    async with room(charts_with_alerts=False) as here:
+        for number in range(4):
+            await here.bot.send(message(f"channel:{GOLD}", notification(number)))
+        await here.fake.say(GOLD, ANNA, f"<@{parts.ME}> price gold")
+        await here.fake.until(GOLD, 5, within_s=10)
+        assert "you said price gold" in here.fake.texts(GOLD)[-1] and not here.fake.limited
+
+
 async def test_other_bots_are_not_answered() -> None:
     """Two that answer each other never end."""
     async with room() as here:

@@ -22,7 +22,8 @@ OVERALL = (Budget(3, 0.1), Budget(30, 1.0))
 """Discord takes 50 requests a second. What leaves evenly arrives in clusters: some waits half a second on its way, and
 what left behind it does not."""
 OF_CHANNEL = (Budget(5, 5.0),)  # not promised by Discord, whose answers say it; so it was whenever one looked
-PATIENCE_S = 1.0  # for one's turn; longer, and it is put back
+PATIENCE_S = {Rank.ALERT: 1.0, Rank.REPLY: 8.0, Rank.BOARD: 8.0}
+"""For one's turn. An alert is put back in the hub's own queue; nobody asks for a reply or a chart again."""
 CALL_S = 10.0  # for Discord's answer; with the patience less than delivery waits for us
 FILE_REFUSED = frozenset((40005, 50013))  # too large; or not allowed, where the text still may be
 
@@ -140,7 +141,7 @@ class Courier:
     @asynccontextmanager
     async def _call(self, chat: str, rank: Rank) -> AsyncIterator[None]:
         """One call at the platform's pace and within its time; HTTPException is left to whoever calls."""
-        await self.turns.turn(chat, rank, PATIENCE_S)
+        await self.turns.turn(chat, rank, PATIENCE_S[rank])
         try:
             async with asyncio.timeout(CALL_S):
                 yield
