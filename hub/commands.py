@@ -25,6 +25,7 @@ from hub import bus as subjects
 from hub import wording
 from hub.bus import Bus
 from hub.cache import keys
+from hub.callers import RANKS, Caller, Callers
 from hub.config import Config
 from hub.context import HubContext, Quotes
 from hub.i18n import LANGUAGES, _, speaking
@@ -41,7 +42,7 @@ from hub.model import (
     Role,
     User,
 )
-from hub.people import RANKS, Caller, People
+from hub.people import People
 from hub.plugin import BadRequest, Catalogue, Command, Market, Personal, TryLater
 
 QUEUE = "commands"
@@ -153,7 +154,8 @@ class Commands:
         self.refused = 0
         self.failed: Counter[str] = Counter()
         self._counters = counters
-        self._people = People(bus=bus, ledger=ledger, config=config, counters=counters, clock=clock, account=_account)
+        self._callers = Callers(ledger, config, clock, _account)
+        self._people = People(bus=bus, ledger=ledger, counters=counters, clock=clock)
         self._modules = {module.NAME: module for module in sorted(modules, key=lambda module: module.NAME)}
         self._context = HubContext(
             bus=bus,
@@ -219,7 +221,7 @@ class Commands:
         """The reply to one line; never raises."""
         self.lines += 1
         try:
-            caller = await self._people.find(line.who)
+            caller = await self._callers.find(line.who)
             with speaking((caller.person.language if caller else "") or line.who.language):
                 return await self._answer(line, caller)
         except LedgerTrouble as error:
@@ -234,7 +236,7 @@ class Commands:
         news: tuple[str, ...] = ()
         try:
             routed = route(line.text, list(self._modules), self._is_instrument)
-            caller = caller or await self._people.meet(line.who)
+            caller = caller or await self._callers.meet(line.who)
             news = caller.news
             self._authorise(caller.person, routed.name)
             warning = await self._limit(caller.person)

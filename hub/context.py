@@ -20,12 +20,12 @@ import structlog
 from hub import bus as subjects
 from hub import wording
 from hub.bus import Bus
+from hub.callers import permitted
 from hub.config import Config
 from hub.i18n import _
 from hub.ledger import Ledger, outbox, people
 from hub.ledger import alerts_view as view
 from hub.model import Alert, AlertAnswer, AlertChange, Armed, Checked, Destination, Quote, Request, User
-from hub.people import permitted
 from hub.plugin import (
     Added,
     AlertView,

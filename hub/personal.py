@@ -15,9 +15,9 @@ import msgspec
 import sqlalchemy as sa
 
 from hub import schedule
+from hub.callers import permitted
 from hub.ledger import Ledger, belongings, keeping, outbox, people
 from hub.model import Digest, Lot, Request, User, WatchList
-from hub.people import permitted
 from hub.plugin import BadRequest, Going
 
 MOST_LISTS, MOST_WATCHED, MOST_LOTS, MOST_DIGESTS = 20, 30, 1000, 10

@@ -13,7 +13,7 @@ FLOORS = [
      "lots", "portfolio", "summary", "i18n", "locale"},
     {"bus", "broker", "lock", "child", "history", "ledger", "cache", "reader"},
     {"ingest", "recorder", "engine", "delivery", "commands", "quotes", "bothost", "supervise", "check", "testing",
-     "talk", "chat", "terminal", "context", "held", "market", "personal", "people", "hot", "digests", "importing", "exporting",
+     "talk", "chat", "terminal", "context", "held", "market", "personal", "people", "callers", "hot", "digests", "importing", "exporting",
      "migrate", "backup"},
     {"app", "replay", "demo"},
     {"cli", "cli_data", "__main__"},

@@ -1,5 +1,6 @@
 """Groups and channels that own their alerts, private chats that are destinations, roles: on both stores."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,13 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
+from hub.callers import Callers
+from hub.config import Config, LedgerSection
+from hub.ledger import open_ledger
 from hub.ledger import tables as t
 from hub.model import Who
 from tests.people_room import ANNA, BEN, OPERATOR, Room, in_group, room
+from tests.streams import START
 
 GROUP_ADMIN = in_group(ANNA, admin=True)
 IN_GROUP = in_group(BEN)
@@ -228,3 +233,19 @@ async def test_where_strangers_are_guests_they_only_look(nats_server: Any, tmp_p
         assert "not for the role guest" in await here.refused("alert gold > 2400", ANNA)
         assert "not for the role guest" in await here.refused("alert gold > 2400", GROUP_ADMIN)
         await here.done("link", ANNA)
+
+
+async def test_two_cores_that_meet_somebody_at_once_make_one_person_and_one_place(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    """Two messages of one person, answered side by side."""
+    config = Config(folder=tmp_path, ledger=LedgerSection(url=postgres_url))
+    async with open_ledger(config) as one, open_ledger(config) as other:
+        callers = [Callers(ledger, config, lambda: START, lambda: "") for ledger in (one, other)]
+        for number in range(10):
+            who = in_group(Who(platform="telegram", id=f"7{number}", name="Zoe"), place=f"-5{number}")
+            met = await asyncio.gather(*(each.meet(who) for each in callers))
+            assert met[0].person == met[1].person
+            assert met[0].place == met[1].place
+        count = await one.read(lambda c: c.execute(sa.select(sa.func.count()).select_from(t.identities)).scalar())
+        assert count == 10

@@ -9,7 +9,7 @@
 | `window:<INSTRUMENT>:<start>:<end>:<points>` | candles of a span, its times in microseconds UTC | its time to live |
 | `chart:<digest>` | a rendered chart, PNG | its time to live |
 | `lines:<user>:<minute>` | counter: lines of a person in that minute since 1970 | two minutes |
-| `codes:<what>:<user>:<window>` | counter: codes that a person made, or got wrong, in those ten minutes | twenty minutes |
+| `codes:<what>:<user>:<window>` | counter: codes that somebody made, or got wrong, in ten minutes | twenty minutes |
 """
 
 PRICES = "prices"
