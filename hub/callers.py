@@ -69,10 +69,7 @@ class Callers:
 
     async def meet(self, who: Who) -> Caller:
         """The person and the place, made where they are new."""
-        try:
-            return await self._ledger.write(lambda c: self._met(c, who))
-        except sa.exc.IntegrityError:  # another core met them at the same moment
-            return await self._ledger.write(lambda c: self._met(c, who))
+        return await self._ledger.write(lambda c: self._met(c, who))
 
     def _known(self, c: sa.Connection, who: Who) -> Caller | None:
         person = people.find_user(c, who)
