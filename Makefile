@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 ARGS   ?=
 
-.PHONY: demo run test kill check bench gallery lock clean help
+.PHONY: demo run test kill flood check bench gallery lock clean help
 help:            ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
@@ -20,6 +20,9 @@ test: $(READY)   ## the test suite
 
 kill: $(READY)   ## kill -9 of every part, 200 times at random moments; TOCSIN_KILLS=n for another count
 	@TOCSIN_KILLS=$${TOCSIN_KILLS:-200} $(BIN)/pytest -s tests/test_kill.py $(ARGS)
+
+flood: $(READY)  ## 10,000 notifications to 300 chats at the platforms' real limits
+	@TOCSIN_FLOOD=1 $(BIN)/pytest -s tests/test_flood.py $(ARGS)
 
 check: $(READY)  ## ruff, mypy --strict, the direction of imports
 	@$(BIN)/ruff check .

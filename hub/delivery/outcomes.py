@@ -26,6 +26,7 @@ log = structlog.get_logger("delivery")
 
 CAP_S = 300.0  # longest back-off after a bot's answer
 ABSENT_CAP_S = 60.0  # and where none came
+URGENT_CAP_S = 15.0  # and where something urgent waits
 LONGEST = 1_000  # characters of a reason or a receipt that are kept
 REMEMBERED = 10_000  # hand-over latencies
 FALL_BACK_EVERY_US = 15 * SECOND_US
@@ -69,14 +70,14 @@ class Outcomes:
         now, chance = self._clock(), random.random()
         later: list[Due] = []
         dead: dict[str, list[Due]] = {}
-        after_s, reason = 0.0, ""
+        after_s, reason, urgent = 0.0, "", any(due.notification.urgent for due in batch)
         for due in batch:
             verdict = decide(
                 receipt,
                 attempt=batch[0].attempts + 1,
                 age_s=(now - due.notification.created_at) / SECOND_US,
                 give_up_after_s=self._config.give_up_after_hours * 3600,
-                cap_s=CAP_S if answered else ABSENT_CAP_S,
+                cap_s=URGENT_CAP_S if urgent else CAP_S if answered else ABSENT_CAP_S,
                 random=lambda: chance,
             )
             reason = verdict.reason[:LONGEST]
