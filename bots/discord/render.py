@@ -129,7 +129,7 @@ def alert_card(message: Message) -> Card:
         room = limits.EMBED_TOTAL // len(notifications)
         return Card(content=title, embeds=tuple(_block(one, room=room) for one in notifications))
     if notifications:
-        return Card(content=title, embeds=(_list(notifications),))
+        return Card(content=title, embeds=(_list(message),))
     text = limits.cut_lines(words.lines_of([message.text]), limits.DESCRIPTION)
     return Card(content=title, embeds=({"color": RANG, "description": text},) if text else ())
 
@@ -151,8 +151,9 @@ def _evidence(one: Notification) -> list[str]:
     return words.lines_of([*first, *one.text.split("\n")])
 
 
-def _list(notifications: Sequence[Notification]) -> dict[str, Any]:
-    lines = [limits.cut(words.escaped(one.title), limits.TITLE) for one in notifications]
+def _list(message: Message) -> dict[str, Any]:
+    """As the hub words so many: a line each, with its own time."""
+    lines = [limits.cut(line, limits.TITLE) for line in words.lines_of([message.text])]
     return {"color": RANG, "description": limits.cut_lines(lines, limits.DESCRIPTION)}
 
 
