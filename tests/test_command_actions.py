@@ -113,6 +113,14 @@ async def test_an_alert_is_given_other_words_by_line_or_by_form(here: Room) -> N
     assert (wrong.ok, wrong.form.command) == (False, f"edit {number} keep")
 
 
+async def test_an_alert_says_where_it_goes(here: Room) -> None:
+    """To what it names; to everything where it names nothing."""
+    number = (await here.say("push add https://hook.example/a")).facts["id"]
+    assert number
+    assert "It goes to: console, webhook hook.example." in (await here.say("gold > 2500")).lines
+    assert "It goes to: webhook hook.example." in (await here.say("gold > 2501 via webhook")).lines
+
+
 # ---------------------------------------------------------------------------------------------- forms
 
 

@@ -48,7 +48,8 @@ async def run(context: Context, request: Request) -> Reply:
     spec = parse(alert.text, context.catalogue.find)
     instrument = context.catalogue.get(alert.instrument)
     assert instrument is not None, f"{alert.instrument} was understood, so it is in the catalogue"
-    reachable = [each for each in await context.destinations(request) if not each.disabled]
+    on = [each for each in await context.destinations(request) if not each.disabled]
+    reachable = [each for each in on if each.platform in spec.via] or on
     lines = [describe(spec, instrument), *against(armed, spec, instrument)]
     lines += doubts(armed, spec, instrument)
     lines += near(armed, spec, [view.alert for view in await context.alerts(request)], context)
