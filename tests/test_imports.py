@@ -13,8 +13,8 @@ FLOORS = [
      "lots", "portfolio", "summary", "i18n", "locale"},
     {"bus", "broker", "lock", "child", "history", "ledger", "cache", "reader"},
     {"ingest", "recorder", "engine", "delivery", "commands", "quotes", "bothost", "supervise", "check", "testing",
-     "talk", "chat", "terminal", "context", "held", "market", "personal", "people", "callers", "hot", "digests", "importing", "exporting",
-     "migrate", "backup"},
+     "talk", "chat", "terminal", "context", "held", "market", "personal", "people", "callers", "hot", "digests",
+     "importing", "exporting", "migrate", "backup"},
     {"app", "replay", "demo"},
     {"cli", "cli_data", "__main__"},
 ]  # fmt: skip

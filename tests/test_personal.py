@@ -238,7 +238,8 @@ async def furnished(here: Room, state: str = "deleted") -> None:
         await here.execute(t.alert_events.insert().values(alert_id=number, at=NOW, text=f"created by {own.name}"))
         await here.execute(t.triggers.insert().values(trigger))
         await here.execute(t.notifications.insert().values(note))
-        await here.execute(t.codes.insert().values(hash=f"s3cret-{number}", user_id=own.id, created_at=NOW, expires_at=NOW))
+        code = {"hash": f"s3cret-{number}", "user_id": own.id, "created_at": NOW, "expires_at": NOW}
+        await here.execute(t.codes.insert().values(**code))
 
 
 def test_every_table_is_somebodys_or_nobodys() -> None:
