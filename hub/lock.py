@@ -37,6 +37,7 @@ class ChildState(msgspec.Struct):
     restarts: int = 0
     last_exit: str | None = None
     last_exit_at: int | None = None
+    reason: str | None = None  # why it could not go on, where it said so
 
 
 class _Holder(msgspec.Struct, frozen=True):

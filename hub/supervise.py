@@ -184,28 +184,40 @@ class Supervisor:
 
     async def _keep(self, kept: _Kept) -> None:
         """Starts the child, waits for its end, starts it again; until its stop is set, which ends it."""
-        failures = 0
+        failures, reason, told, known = 0, "", "", False
         while not kept.stop.is_set():
             begun = time.monotonic()
             try:
                 process = await kept.start()
             except (OSError, broker.BrokerProblem) as problem:
-                ended = str(problem)
+                ended, reason = str(problem), ""
             else:
                 self._note(kept, pid=process.pid, started_at=now_us())
                 if kept.state.restarts:
-                    self._log("info", "a child was started again", child=kept.name, pid=process.pid)
+                    self._log(
+                        "debug" if known else "info", "a child was started again", child=kept.name, pid=process.pid
+                    )
                 code = await self._until_end(kept, process)
                 ended = exit_text(code)
-                self._note(kept, pid=None, last_exit=ended, last_exit_at=now_us())
+                reason = self._reason(kept.name)
+                self._note(kept, pid=None, last_exit=ended, last_exit_at=now_us(), reason=reason or None)
                 if kept.name == "core" and code == child.CANNOT_GO_ON:
-                    self._give_up(self._reason(kept.name) or "the core cannot go on and did not say why")
-                ended += f": {reason}" if (reason := self._reason(kept.name)) else ""
+                    self._give_up(reason or "the core cannot go on and did not say why")
+                ended += f": {reason}" if reason else ""
             if kept.stop.is_set():
                 return
-            failures = 1 if time.monotonic() - begun > HEALTHY_AFTER_S else failures + 1
+            healthy = time.monotonic() - begun > HEALTHY_AFTER_S
+            failures = 1 if healthy else failures + 1
             wait_s = next_try_s(failures, random.random())
-            self._log("warning", "a child ended", child=kept.name, how=ended, next_try_s=round(wait_s, 1))
+            known = reason != "" and ended == told and not healthy  # what keeps it from going on is said once
+            told = ended
+            self._log(
+                "debug" if known else "warning",
+                "a child ended",
+                child=kept.name,
+                how=ended,
+                next_try_s=round(wait_s, 1),
+            )
             await _happens(kept.stop, wait_s)
             kept.state.restarts += 1
 

@@ -22,7 +22,7 @@ PLATFORMS = ("discord",)
 
 TOKEN = "TOCSIN_BOTS__DISCORD__TOKEN"
 NO_TOKEN = (
-    f"the Discord bot has no token: make one under Bot, Reset Token at discord.com/developers/applications and put it "
+    f"the Discord bot has no token. Make one under Bot, Reset Token at discord.com/developers/applications and put it "
     f"into {TOKEN}, or its file's path into {TOKEN}_FILE"
 )
 API = "https://discord.com/api/v10"

@@ -38,7 +38,7 @@ GONE = {
 WAIT = frozenset((20016, 20022, 20026, 20028, 40062, 130000, 500))
 """Codes that ask for patience: slow mode, write limits, an overloaded service."""
 UNAUTHORISED = (
-    f"Discord refuses the token: make a new one under Bot, Reset Token at discord.com/developers/applications and put "
+    f"Discord refuses the token. Make a new one under Bot, Reset Token at discord.com/developers/applications and put "
     f"it into {TOKEN}"
 )
 

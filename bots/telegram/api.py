@@ -43,7 +43,7 @@ PATIENCE_S = {Rank.ALERT: 10.0, Rank.REPLY: 60.0, Rank.BOARD: 5.0}
 AWAY_S = 60.0
 """How long to wait with alerts where the token is refused: the operator has to act."""
 TOKEN = (
-    "Telegram refuses the token: ask @BotFather for it (/mybots, API Token) and set TOCSIN_BOTS__TELEGRAM__TOKEN,"
+    "Telegram refuses the token. Ask @BotFather for it (/mybots, API Token) and set TOCSIN_BOTS__TELEGRAM__TOKEN,"
     " or name the file that holds it in TOCSIN_BOTS__TELEGRAM__TOKEN_FILE"
 )
 GONE = re.compile(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bots.telegram.session import Session
 
 NO_TOKEN = (
-    "Telegram needs a token: @BotFather gives one (/newbot); set TOCSIN_BOTS__TELEGRAM__TOKEN, or name the file that"
+    "Telegram needs a token, which @BotFather gives (/newbot); set TOCSIN_BOTS__TELEGRAM__TOKEN, or name the file that"
     " holds it in TOCSIN_BOTS__TELEGRAM__TOKEN_FILE"
 )
 

@@ -161,5 +161,6 @@ def child_lines(children: object, now: int, zone: str) -> Iterable[str]:
         if child.get("restarts"):
             at = child.get("last_exit_at")
             when = f" at {wording.clock(int(at), zone, now)}" if at else ""
-            parts.append(f"{child['restarts']} restarts, last exit {child.get('last_exit')}{when}")
+            why = f": {child['reason']}" if child.get("reason") else ""
+            parts.append(f"{child['restarts']} restarts, last exit {child.get('last_exit')}{when}{why}")
         yield f"  {name}: {', '.join(parts)}"
