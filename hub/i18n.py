@@ -3,10 +3,11 @@
 `with speaking("de"):` sets the language for what runs within, in this task alone; `_("{name} is off")` is that text in
 the language spoken, and `.format(name=…)` fills it. English is written in the code itself, so it is complete; a text
 that a catalogue lacks stays English, and a test says which. Catalogues are `locale/<language>/LC_MESSAGES/tocsin.po`,
-read at the first use: the same files that every translator's tool knows. Pure but for that reading.
+read at the first use: the same files that every translator's tool knows. Pure but for that reading. Depends on babel,
+imported where another language than English is spoken first.
 """
 
-import ast
+import io
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +21,9 @@ import msgspec
 ENGLISH = "en"
 LANGUAGES = {ENGLISH: "English", "de": "Deutsch"}
 """Each in its own words."""
+
+DAYS = {"de": "%d.%m.%Y"}
+"""How a day is written in figures, its year in full; in English as ISO 8601 has it."""
 
 LOCALE = Path(__file__).parent / "locale"
 DOMAIN = "tocsin"
@@ -84,10 +88,12 @@ def known(language: str) -> str:
 
 @cache
 def speech(language: str) -> Speech:
-    catalogue = catalogue_of(language)
-    if language == "de":
-        return Speech(language, catalogue, thousands=".", point=",", day="%d.%m.%Y")
-    return Speech(language, catalogue)
+    if language == ENGLISH:
+        return NATIVE
+    from babel.numbers import get_decimal_symbol, get_group_symbol
+
+    point, thousands = get_decimal_symbol(language), get_group_symbol(language)
+    return Speech(language, catalogue_of(language), thousands=thousands, point=point, day=DAYS[language])
 
 
 @cache
@@ -100,36 +106,22 @@ def catalogue_of(language: str) -> Catalogue:
 
 # ---------------------------------------------------------------------------------------------- catalogues
 
-KEYWORD = re.compile(r'(msgctxt|msgid_plural|msgid|msgstr(?:\[\d+\])?)?\s*(".*")')
-PLURAL = re.compile(r"^Plural-Forms:.*?plural=(.*?);?$", re.MULTILINE)
-
 
 def read_catalogue(text: str) -> Catalogue:
     """A .po file. Entries that are fuzzy, obsolete or not translated are left out; ValueError for what is none."""
+    from babel.messages.pofile import PoFileError, read_po
+
+    try:
+        held = read_po(io.BytesIO(text.encode()), abort_invalid=True)
+    except (PoFileError, ValueError, IndexError) as error:
+        raise ValueError(f"this is no catalogue: {error}") from error
     texts: dict[str, tuple[str, ...]] = {}
-    for entry in re.split(r"\n\s*\n", text.replace("\r\n", "\n")):
-        fields = _fields(entry)
-        said = tuple(value for name, value in sorted(fields.items()) if name.startswith("msgstr"))
-        if said and all(said) and not re.search(r"^#,.*\bfuzzy\b", entry, re.MULTILINE):
-            texts[fields.get("msgid", "")] = said
-    found = PLURAL.search(texts.pop("", ("",))[0])
-    return Catalogue(texts, c2py(found[1]) if found else _as_english)
-
-
-def _fields(entry: str) -> dict[str, str]:
-    """What an entry holds by keyword; strings over several lines are one."""
-    fields: dict[str, str] = {}
-    name = ""
-    for line in entry.split("\n"):
-        line = line.strip()
-        if not line or line.startswith("#"):
-            continue
-        found = KEYWORD.fullmatch(line)
-        if not found or not (found[1] or name):
-            raise ValueError(f"{line[:80]!r} is no line of a catalogue")
-        name = found[1] or name
-        fields[name] = fields.get(name, "") + str(ast.literal_eval(found[2]))
-    return fields
+    for message in held:
+        one = message.id[0] if isinstance(message.id, tuple | list) else message.id
+        said = message.string if isinstance(message.string, tuple | list) else (message.string,)
+        if one and not message.fuzzy and all(said):
+            texts[one] = tuple(map(str, said))
+    return Catalogue(texts, c2py(held.plural_expr))
 
 
 def _as_english(count: int) -> int:

@@ -2,15 +2,17 @@
 
 `python -m hub.locale` brings every catalogue up to date: new texts come in without a translation, texts that nobody
 says any more go. A text is what stands in `_("…")`, `later("…")` or `several("…", "…", n)`, and a command's SUMMARY.
-Depends on hub.i18n.
+Depends on hub.i18n and babel.
 """
 
 import ast
-import json
+import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import msgspec
+from babel.messages import Catalog
+from babel.messages.pofile import write_po
 
 from hub.i18n import LOCALE, Catalogue, read_catalogue
 
@@ -66,25 +68,15 @@ def _literal(node: ast.expr) -> str:
 
 def written(head: str, known: Mapping[str, Text], catalogue: Catalogue) -> str:
     """A .po file of all texts, with the translations that are there."""
-    entries = [f'msgid ""\nmsgstr ""\n{_quoted_lines(head)}']
+    whole = Catalog()
     for text in known.values():
-        lines = [f"#: {text.where}", f"msgid {_quoted(text.one)}"]
-        said = catalogue.texts.get(text.one, ())
-        if text.many:
-            lines.append(f"msgid_plural {_quoted(text.many)}")
-            lines += [f"msgstr[{form}] {_quoted(said[form] if form < len(said) else '')}" for form in (0, 1)]
-        else:
-            lines.append(f"msgstr {_quoted(said[0] if said else '')}")
-        entries.append("\n".join(lines))
-    return "\n\n".join(entries) + "\n"
-
-
-def _quoted_lines(text: str) -> str:
-    return "\n".join(_quoted(line) for line in text.splitlines(keepends=True))
-
-
-def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)  # whose escapes are those of a .po file
+        said = catalogue.texts.get(text.one, ("",) * (2 if text.many else 1))
+        names = (text.one, text.many) if text.many else text.one
+        whole.add(names, said if text.many else said[0], locations=[(text.where, 0)])
+    out = io.BytesIO()
+    write_po(out, whole, width=0, omit_header=True, include_lineno=False)
+    lines = "".join(f'"{line}\\n"\n' for line in head.splitlines())
+    return f'msgid ""\nmsgstr ""\n{lines}\n{out.getvalue().decode().strip()}\n'
 
 
 def update(path: Path, language: str) -> tuple[int, int]:
