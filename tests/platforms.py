@@ -194,7 +194,7 @@ def words(name: str, message: dict[str, Any]) -> str:
 
 
 def levels(name: str, message: dict[str, Any]) -> list[int]:
-    """Of every alert that rang in it, in the order in which they stand; Discord's bold line repeats what stands below."""
+    """Of every alert that rang in it, in their order; Discord's bold line repeats what stands below."""
     body = words(name, {**message, "content": ""} if name == "discord" else message)
     return [int(found.replace(",", "")) for found in LEVEL.findall(body)]
 

@@ -221,12 +221,26 @@ async def test_a_wrong_token_stops_its_own_bot_only_and_says_what_to_change(
         await here.price(61_500)
         for name in others:
             await platforms.heard(name, "rose to 61,500.00 USD (level 61,000.00)")
+        ended = f"bot.{wrong}"
+        await until_true(lambda: restarted(here, ended, 2), 20)
+        said = [line for line in here.events("a child ended") if line["child"] == ended]
+        assert len(said) == 1 and cure in said[0]["how"] and cured(said[0]["how"]), said
         status = await here.ask("status")
-        print([line for line in here.said().splitlines() if wrong in line])
-        print(status.lines)
+        (shown,) = [line for line in status.lines if cure in line]
+        assert ended in shown and cured(shown)
+        assert not any(line["child"] != ended for line in here.events("a child ended"))
         logs = "\n".join(path.read_text() for path in [here.log, *tmp_path.rglob("*.log")])
     assert not [secret for secret in {**platforms.tokens, variable: token}.values() if secret in logs]
-    assert cure in logs
+
+
+def cured(sentence: str) -> bool:
+    """Nothing of what to do was taken for a secret."""
+    return "***" not in sentence
+
+
+async def restarted(here: House, child: str, times: int) -> bool:
+    state = here.children()[child]
+    return int(state["restarts"]) >= times and bool(state["reason"])
 
 
 # ------------------------------------------------------------------------------------------------ linking
@@ -249,11 +263,23 @@ async def test_a_person_on_three_platforms_has_one_book_and_says_where_it_rings(
             assert code, words("telegram", offered)
             before = len(platforms.shown(name))
             await platforms.say(name, f"link {code[0]}")
-            print(words(name, await platforms.heard(name, "?", after=before)))
+            await platforms.heard(name, "Become one person with Anna?", after=before)
             await platforms.say(name, f"link {code[0]} yes")
             await platforms.heard(name, "You are Anna here too")
         assert here.rows("SELECT count(DISTINCT owner_id) FROM alerts") == [(1,)]
         for name in PLATFORMS:
             before = len(platforms.shown(name))
             await platforms.say(name, "alerts")
-            print(words(name, await platforms.heard(name, "62,000", after=before)))
+            listed = words(name, await platforms.heard(name, "Your alerts", after=before))
+            assert "61,000.00" in listed and "62,000.00" in listed, listed
+        await platforms.say("discord", "btc > 63000 via telegram")
+        await platforms.heard("discord", "63,000")
+        print(here.rows("SELECT id, owner_id, text, state FROM alerts"))
+        for price in (61_500, 62_500, 63_500):
+            await here.price(price)
+        await until_true(lambda: all_sent(here), 15)
+        assert {name: platforms.rung(name) for name in PLATFORMS} == {
+            "telegram": [61_000, 63_000],
+            "discord": [61_000],
+            "slack": [61_000, 62_000],
+        }
