@@ -13,11 +13,9 @@ import msgspec
 import sqlalchemy as sa
 
 from hub.ledger.outbox import disable
+from hub.ledger.people import GONE
 from hub.ledger.tables import destinations, notifications
 from hub.model import Destination
-
-GONE = "gone"
-"""Before the reason why a destination was switched off that takes nothing any more."""
 
 
 class Moved(msgspec.Struct, frozen=True):
@@ -31,7 +29,7 @@ class Moved(msgspec.Struct, frozen=True):
 def close(connection: sa.Connection, place: Destination, worker: str, reason: str, now: int) -> Moved:
     """Switches off a destination that takes nothing any more. What waits for it goes to its owner's next one, with a
     notification that says why; where there is none it is given up."""
-    disable(connection, place.id, f"{GONE}: {reason}")
+    disable(connection, place.id, f"{GONE}{reason}")
     target = next_of(connection, place)
     rows = _waiting(connection, place.id, worker, now)
     moved = _move(connection, rows, place, target, f"{place.label} takes nothing any more: {reason}", now)
@@ -122,7 +120,7 @@ def next_of(connection: sa.Connection, place: Destination, besides: Collection[i
 def _gone(connection: sa.Connection) -> list[Destination]:
     """Destinations that are gone and for which something waits nevertheless."""
     query = sa.select(destinations).where(
-        destinations.c.disabled.startswith(f"{GONE}: "),
+        destinations.c.disabled.startswith(GONE),
         destinations.c.id.in_(sa.select(notifications.c.destination_id).where(_due())),
     )
     return [_destination(found) for found in connection.execute(query)]

@@ -23,7 +23,9 @@ LONGEST_ID = 255
 LONGEST_NAME = 64
 OFF = "switched off by its owner"
 REMOVED = "removed by its owner"
-"""Why a destination is disabled. A removed one stays as a row without its address: what was sent there names it."""
+GONE = "gone: "
+"""Why a destination is disabled; behind GONE stands why nobody is reached there any more. A removed one stays as a row
+without its address: what was sent there names it."""
 
 
 def user_of(
@@ -80,7 +82,7 @@ def meeting(connection: sa.Connection, user: User, who: Who) -> Literal["known",
     ).first()
     if row is None:
         return "new"
-    return "known" if row.disabled in ("", OFF, REMOVED) else "again"
+    return "again" if row.disabled.startswith(GONE) else "known"
 
 
 def settle_talk(connection: sa.Connection, user: User, who: Who, now: int) -> None:
@@ -88,7 +90,7 @@ def settle_talk(connection: sa.Connection, user: User, who: Who, now: int) -> No
     address = private_address(who)
     connection.execute(identities.update().where(_identity(who.platform, who.id)).values(address=address))
     place = add_destination(connection, user.owner_id, who.platform, address, who.platform, now)
-    if place.disabled not in ("", OFF):
+    if place.disabled.startswith(GONE):
         switch(connection, place.id, "")
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import msgspec
 import sqlalchemy as sa
 
-from hub.ledger.people import LONGEST_ID, LONGEST_NAME, OFF, add_destination, destinations_of, inserted, switch
+from hub.ledger.people import GONE, LONGEST_ID, LONGEST_NAME, add_destination, destinations_of, inserted, switch
 from hub.ledger.tables import destinations, owners, places, users
 from hub.model import Destination, Place, Role, Who
 
@@ -64,7 +64,7 @@ def settle_place(connection: sa.Connection, place: Place, field: Literal["name",
 def reachable(connection: sa.Connection, who: Who, place: Place) -> bool:
     """Whether the place has a destination that was not given up, where the bot can send there at all."""
     there = _destination_of(connection, place)
-    return not who.address or (there is not None and there.disabled in ("", OFF))
+    return not who.address or (there is not None and not there.disabled.startswith(GONE))
 
 
 def move_here(connection: sa.Connection, place: Place, address: str, now: int) -> None:
