@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from zipfile import ZipFile
 
+from hub.outgoing import IN_FULL
+
 TOCSIN = Path(sys.executable).with_name("tocsin")
 DAY = "2014-05-02"
 MIDNIGHT_US = 1_398_988_800_000_000
@@ -234,9 +236,14 @@ class Sink:
 
 
 def told_by_push(body: dict[str, Any]) -> list[str]:
-    """The notifications in one message: title and text of each, in blocks where there are several."""
+    """The titles in one message: of one alert, of blocks where there are some, of lines with their times where there
+    are many."""
     title, text = str(body["title"]), str(body["message"]).strip()
-    return text.split("\n\n") if re.fullmatch(r"\d+ alerts", title) else [f"{title}\n{text}"]
+    if not (several := re.match(r"(\d+) alerts\b", title)):
+        return [title]
+    if int(several[1]) > IN_FULL:
+        return [line.partition(" ")[2] for line in text.splitlines()]
+    return [block.splitlines()[0] for block in text.split("\n\n")]
 
 
 def told_by_hook(body: dict[str, Any]) -> list[str]:
@@ -414,13 +421,13 @@ def expected_at(folder: Path, platform: str) -> Counter[str]:
     """What the ledger has for one destination, as `told_by_push` and `told_by_hook` read it at the sink."""
     found = rows(
         folder / "ledger.db",
-        "SELECT n.id, n.title, n.text FROM notifications n JOIN destinations d ON d.id = n.destination_id"
+        "SELECT n.id, n.title FROM notifications n JOIN destinations d ON d.id = n.destination_id"
         " WHERE d.platform = ? ORDER BY n.id",
         platform,
     )
     if platform == "webhook":
-        return Counter(str(id_) for id_, _, _ in found)
-    return Counter(f"{title}\n{text}".strip() for _, title, text in found)
+        return Counter(str(id_) for id_, _ in found)
+    return Counter(title for _, title in found)
 
 
 def repeated(messages: Sequence[Sequence[str]], expected: Counter[str]) -> int:
