@@ -275,13 +275,14 @@ class House:
     async def ask(self, text: str, who: Who = OPERATOR) -> Reply:
         return await self.bus.request(subjects.LINE, Line(text=text, who=who), Reply, 15)
 
-    async def price(self, price: float, at: datetime | None = None) -> None:
-        """One trade that the hub has taken."""
+    async def price(self, price: float) -> datetime:
+        """One trade that the hub has taken, and its time."""
         self._number += 1
-        when = (at or datetime.now(UTC)).isoformat()
-        tick = {"instrument": "BTC-USD", "price": price, "number": self._number, "time": when}
+        now = datetime.now(UTC)
+        tick = {"instrument": "BTC-USD", "price": price, "number": self._number, "time": now.isoformat()}
         answer = await self.bus.call(subjects.feed("desk"), json.dumps(tick).encode(), 10)
         assert json.loads(answer.data)["accepted"] == 1, answer.data
+        return now
 
     def rows(self, query: str) -> list[Any]:
         with closing(sqlite3.connect(f"file:{self.data / 'ledger.db'}?mode=ro", uri=True)) as ledger:
