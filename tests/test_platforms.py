@@ -20,7 +20,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from bots import discord
 from hub.model import Who
+from hub.plugin import GiveUp
 from tests.platforms import LEVEL, PLATFORMS, House, World, buttons, house, levels, words, world
 from tests.waiting import until_true
 
@@ -248,6 +250,15 @@ def cured(sentence: str) -> bool:
 async def restarted(here: House, child: str, times: int) -> bool:
     state = here.children()[child]
     return int(state["restarts"]) >= times and bool(state["reason"])
+
+
+# the library imports a module that Python 3.13 no longer has
+@pytest.mark.filterwarnings("ignore:'audioop' is deprecated:DeprecationWarning")
+@pytest.mark.parametrize("wrong", [{"api": "ftp://proxy"}, {"gateway": "https://proxy"}])
+async def test_discord_by_way_of_what_is_no_such_address_is_refused(wrong: dict[str, str]) -> None:
+    """With the setting and how it has to begin; the library keeps its own addresses."""
+    with pytest.raises(GiveUp, match=f"{next(iter(wrong))} of the Discord bot .* it begins with"):
+        discord.open_bot(discord.Settings(token="not.a.token", **wrong))  # type: ignore[arg-type]
 
 
 # ------------------------------------------------------------------------------------------------ linking
