@@ -59,7 +59,7 @@ async def test_a_chat_that_was_given_up_is_reached_again_once_its_person_writes(
     """One that they switched off themselves stays off."""
     await small.done("price", ANNA)
     change = t.destinations.update().where(t.destinations.c.address == "11")
-    await small.ledger.write(lambda c: c.execute(change.values(disabled="blocked by its owner")))
+    await small.ledger.write(lambda c: c.execute(change.values(disabled="gone: blocked by its owner")))
     assert "reached again" in (await small.done("price", ANNA)).lines[-1]
     (number,) = (await small.rows(sa.select(t.destinations.c.id)))[0]
     await small.done(f"push off {number}", ANNA)
@@ -160,7 +160,7 @@ async def test_a_group_that_is_renamed_or_has_topics_stays_the_same(small: Room)
 async def test_a_group_that_threw_the_bot_out_is_reached_again_once_it_is_back(small: Room) -> None:
     """Somebody writes to it there."""
     await small.done("alert gold > 2400", GROUP_ADMIN)
-    change = t.destinations.update().where(t.destinations.c.address == "-100").values(disabled="kicked")
+    change = t.destinations.update().where(t.destinations.c.address == "-100").values(disabled="gone: kicked")
     await small.ledger.write(lambda c: c.execute(change))
     await small.done("price", IN_GROUP)
     where = t.destinations.c.address == "-100"
