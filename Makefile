@@ -15,8 +15,9 @@ demo: $(READY)   ## the hub on a simulated market, with a chat
 run: $(READY)    ## the hub on live sources, as config.toml says
 	@$(BIN)/tocsin run $(ARGS)
 
-test: $(READY)   ## the test suite
-	@$(BIN)/pytest $(ARGS)
+JOBS ?= 2
+test: $(READY)   ## the test suite, two files at a time; JOBS=4 for another count, JOBS=0 for one after the other
+	@$(BIN)/pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 kill: $(READY)   ## kill -9 of every part, 200 times at random moments; TOCSIN_KILLS=n for another count
 	@TOCSIN_KILLS=$${TOCSIN_KILLS:-200} $(BIN)/pytest -s tests/test_kill.py $(ARGS)
