@@ -57,6 +57,7 @@ async def measure() -> None:
         config = Config(
             hub=HubSection(roles=("ingest", "record", "alert", "deliver", "commands")),
             feeds=(FeedSection(name="bell", module="bell", symbols={}),),
+            instruments={"XAU-USD": {"session": "24x7"}},  # it rings at a weekend as well
             folder=Path(folder),
         )
         server = await broker.start(BusSection(), config.folder)

@@ -53,9 +53,8 @@ async def through_the_hub(some: list[Tick]) -> float:
             async with names.connect(server.url, server.token, "bench") as bus, open_history(config) as history:
                 state = await reader.ensure_streams(bus, lambda: "bench", 1_000_000_000)
                 tail = reader.Tail(bus)
-                recorder = Recorder(
-                    bus, history, tail, msgspec.structs.replace(await history.position(), stream="bench")
-                )
+                stored = await history.position()
+                recorder = Recorder(bus, history, tail, msgspec.structs.replace(stored, stream="bench"), stored)
                 ingest = _ingest(bus, some, state.last)
                 begun = time.perf_counter()
                 async with asyncio.TaskGroup() as group:
