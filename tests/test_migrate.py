@@ -5,7 +5,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -291,7 +291,7 @@ async def test_the_files_stay_as_they_were(source: Config, postgres_url: str) ->
     """Whoever regrets it starts the old configuration again."""
 
     def content() -> list[Any]:
-        with sqlite3.connect(source.folder / "history.db") as file:
+        with closing(sqlite3.connect(source.folder / "history.db")) as file, file:
             return file.execute("SELECT count(*), sum(price), sum(id) FROM ticks").fetchall()
 
     before = content()

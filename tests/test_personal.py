@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -393,12 +394,12 @@ async def test_a_migration_that_fails_leaves_the_old_ledger_as_it_was(tmp_path: 
     """Not half of it: with what was in the way gone, it opens."""
     path = tmp_path / "ledger.db"
     old_ledger(path)
-    with sqlite3.connect(path) as raw:
+    with closing(sqlite3.connect(path)) as raw, raw:
         raw.execute("CREATE TABLE digests (in_the_way TEXT)")
     with pytest.raises(sa.exc.OperationalError, match="already exists"):
         async with open_ledger(Config(folder=tmp_path)):
             pass
-    with sqlite3.connect(path) as raw:
+    with closing(sqlite3.connect(path)) as raw, raw:
         tables = {row[0] for row in raw.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         columns = {row[1] for row in raw.execute("PRAGMA table_info(users)")}
         assert "watchlists" not in tables
