@@ -108,10 +108,16 @@ def test_a_cover_says_what_all_ticks_of_the_span_say(
     said, values = total([part.candle for part in held.parts]), [one.price or 0.0 for one in inside]
     late = {at for at, one in enumerate(inside) if one.verdict == Verdict.LATE}
     assert (said.count, said.high, said.low) == (len(values), max(values), min(values))
-    if late:  # by the stream or by time: which of them opens depends on the rung that an edge is read from
-        assert {said.open, said.close} <= set(values)
-    else:
+    prompt = [one for one in inside if one.verdict != Verdict.LATE]
+    if not late:
         assert (said.open, said.close) == (values[0], values[-1])
+    elif prompt:  # beside it only a late tick that no price on time stands before (or behind) may open (or close)
+        first, last = prompt[0], prompt[-1]
+        behind = [one for one in inside if one.verdict == Verdict.LATE]
+        assert said.open in {first.price, *(one.price for one in behind if time_of(one) <= time_of(first))}
+        assert said.close in {last.price, *(one.price for one in behind if time_of(one) >= time_of(last))}
+    else:
+        assert {said.open, said.close} <= set(values)
     assert said.mean == pytest.approx(standard.fmean(values), rel=1e-9)
     assert said.stddev == pytest.approx(standard.pstdev(values), rel=1e-9, abs=1e-7)
     assert said.volume == pytest.approx(math.fsum(one.volume or 0.0 for one in inside), rel=1e-9)
