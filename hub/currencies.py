@@ -7,7 +7,7 @@ more: USDT is not USD, unless a pair between them is served. Depends on hub.mode
 
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 from hub.model import SECOND_US, Instrument, Nature, Quote, Rate
 from hub.plugin import BadRequest, Catalogue
@@ -15,6 +15,13 @@ from hub.plugin import BadRequest, Catalogue
 PIVOT = "USD"
 """What most pairs are quoted against; used only to name a pair that is missing."""
 
+
+class Onward(Protocol):
+    @property
+    def target(self) -> str: ...
+
+
+Into = TypeVar("Into", bound=Onward)
 IsStale = Callable[[Instrument, Quote], bool]
 
 
@@ -45,6 +52,32 @@ def rate(source: str, target: str, quotes: Mapping[str, Quote], catalogue: Catal
         legs=tuple(leg.instrument.id for leg in way),
         stale=any(is_stale(leg.instrument, leg.quote) for leg in way),
     )
+
+
+class Step(NamedTuple):
+    """Into the currency `target` over the price of that pair, or over 1 by it."""
+
+    target: str
+    instrument: str
+    inverse: bool
+
+
+def way(source: str, target: str, catalogue: Catalogue) -> list[Step]:
+    """The fewest served pairs between two currencies, whatever they cost now; none from one to itself. BadRequest names
+    what is missing."""
+    source, target = source.upper(), target.upper()
+    if source == target:
+        return []
+    steps: dict[str, list[Step]] = {}
+    for pair in catalogue.served():
+        if pair.class_ == "fx":
+            steps.setdefault(_base(pair), []).append(Step(pair.currency, pair.id, False))
+            steps.setdefault(pair.currency, []).append(Step(_base(pair), pair.id, True))
+    found = _shortest(source, target, steps)
+    if not found:
+        served = {one.id for one in catalogue.served()}
+        raise BadRequest(f"no pair connects {source} and {target}: {_missing(source, target, catalogue, served)}")
+    return found
 
 
 def known(catalogue: Catalogue) -> set[str]:
@@ -79,9 +112,9 @@ def _base(instrument: Instrument) -> str:
     return instrument.id.split("-")[0]
 
 
-def _shortest(source: str, target: str, legs: Mapping[str, list[Leg]]) -> list[Leg]:
+def _shortest(source: str, target: str, legs: Mapping[str, list[Into]]) -> list[Into]:
     """Breadth first; empty where there is no way."""
-    ways: dict[str, list[Leg]] = {source: []}
+    ways: dict[str, list[Into]] = {source: []}
     waiting = deque([source])
     while waiting:
         here = waiting.popleft()

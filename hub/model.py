@@ -290,18 +290,18 @@ class Digest(Noun, frozen=True, kw_only=True):
 
 
 class State(StrEnum):
-    """The whole life of an alert. The engine moves between armed, fired (waiting behind its band to be
-    armed again), done and snoozed now; the rest have their place in the table from the start."""
+    """The whole life of an alert."""
 
     ARMED = "armed"
-    DWELLING = "dwelling"
-    FIRED = "fired"
+    DWELLING = "dwelling"  # its condition holds, and has to last or to be confirmed
+    FIRED = "fired"  # waits behind its band to be armed again
+    COOLING = "cooling"  # rang, and is silent for as long as it said
     DONE = "done"
     SNOOZED = "snoozed"
-    PAUSED = "paused"
+    PAUSED = "paused"  # until somebody says so: it rang too often, or was told to
     MUTED = "muted"
     EXPIRED = "expired"
-    BLIND = "blind"
+    BLIND = "blind"  # shown instead of any of the above while what it watches has no price
     DELETED = "deleted"
 
 
@@ -319,6 +319,9 @@ class Alert(Noun, frozen=True, kw_only=True):
     armed_price: float | None = None  # the price it was armed against; unknown before the first tick
     snoozed_until: int | None = None  # of a muted one: the snooze beneath
     muted_until: int | None = None  # of a muted one; None: until it is taken back
+    cooling_until: int | None = None  # of one that is cooling; stream time
+    expires_at: int | None = None  # stream time
+    blind_since: int | None = None  # what it watches has had no price since then, in open hours
     urgent: bool = False
     last_fired_at: int | None = None  # stream time
     created_at: int

@@ -1,8 +1,8 @@
 """The engine: runs the rules on the stream and is the sole writer of live alert state.
 
-A batch of frames is evaluated in memory (`board`); what came of it (alert states, triggers, notifications) and the
-position behind it are one transaction of the ledger, so every crossing rings exactly once through any death. A batch
-that changed nothing commits its position once a second only: reading it again changes nothing either. Changes of
+A batch of frames is evaluated in memory (`board`); what came of it (states, triggers, notifications, history) and
+the position behind it are one transaction of the ledger, so every crossing rings exactly once through any death. One
+that brought no news commits its position once a second only: reading it again brings none either. Changes of
 alerts (`changes`) are bound to the stream's last sequence at their moment: the alert's side is the series' value
 there, and it hears what comes after. Depends on hub.reader, hub.rules, hub.ledger and, to wake delivery, hub.bus.
 """
@@ -21,7 +21,8 @@ import structlog
 from hub import bus as names
 from hub import reader
 from hub.bus import Bus
-from hub.engine.board import Batch, Board
+from hub.engine.batch import Batch
+from hub.engine.board import Board
 from hub.engine.changes import Changes
 from hub.frame import Position
 from hub.ledger import Ledger, LedgerTrouble, alerts
@@ -87,7 +88,8 @@ class Engine:
     async def load(self) -> None:
         """Alerts and series as they were committed."""
         rows, values = await self.ledger.read(lambda c: (alerts.load(c), alerts.load_series(c)))
-        self.board.load(rows, values, self.position)
+        self.board.load_prices(values)
+        self.board.load(rows, self.position)
         log.info("alerts loaded", alerts=len(self.board.standing), sequence=self.position.sequence)
 
     async def answer(self, payload: bytes) -> bytes:
@@ -108,8 +110,7 @@ class Engine:
         async with self.lock:
             for read in reads:
                 self._take(read)
-            batch = self.board.batch
-            if batch.fired or batch.changed or self._batches.marked or self._due():
+            if self.board.batch.news or self._batches.marked or self._due():
                 await self._commit()
         async with self._passed:
             self._passed.notify_all()
@@ -143,14 +144,16 @@ class Engine:
 
     async def _commit(self) -> None:
         """State, triggers, outbox and position together; tried again for ever while the ledger is full or away."""
-        batch, place, values = self.board.batch, self.position, self.board.values()
+        batch, place = self.board.batch, self.position
+        changes, prices = self.board.changes(), self.board.prices()
 
         def transaction(c: sa.Connection) -> list[Due]:
             now = self.now_us()
             worker, until = self.claim(now)
             alerts.save_position(c, place, self.lease_epoch)
-            alerts.save_states(c, list(batch.changed.values()))
-            alerts.save_series(c, values)
+            alerts.save_states(c, changes)
+            alerts.save_series(c, prices)
+            alerts.save_told(c, batch.told)
             return alerts.save_rang(c, batch.fired, place.stream, now, worker, until, self._catalogue.get)
 
         while True:
@@ -162,7 +165,7 @@ class Engine:
         if self.trouble:
             log.info("alerts are committed again")
             self.trouble = ""
-        self.board.batch = Batch([], {}, set())
+        self.board.batch = Batch()
         self._committed = place
         self._committed_at = time.monotonic()
         await self.told(batch.fired, dues)
@@ -209,7 +212,7 @@ class Engine:
 
     def _settled(self) -> int:
         """Up to which frame everything that came of it is committed."""
-        clean = not (self.lock.locked() or self.board.batch.fired or self.board.batch.changed)
+        clean = not (self.lock.locked() or self.board.batch.news)
         return self.position.sequence if clean else self._committed.sequence
 
     def status(self) -> dict[str, Any]:
@@ -221,7 +224,7 @@ class Engine:
             "clock": self.position.clock,
             "lag_frames": max(self.tail.sequence - self.position.sequence, 0),
             "alerts": {"live": len(board.standing) - len(board.silences), "silent": len(board.silences)},
-            "series": len(board.books),
+            "series": len(board.graph.roots) + len(board.graph.nodes),
             "ticks": board.ticks,
             "triggers": self.triggers,
             "error": self.trouble,

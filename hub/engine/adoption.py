@@ -45,8 +45,6 @@ async def adopt(engine: Owner, change: AlertChange) -> dict[str, int]:
         board = engine.board
         for alert_id in doubled:
             board.forget(alert_id)
-            board.unsnooze(alert_id)
-            board.standing.pop(alert_id, None)
         for standing in board.standing.values():
             if standing.owner_id == change.from_owner_id:
                 standing.owner_id = change.owner_id

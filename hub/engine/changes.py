@@ -15,8 +15,8 @@ import structlog
 
 from hub import reader
 from hub.engine.adoption import adopt
-from hub.engine.board import WOKEN, Standing
-from hub.engine.editing import again, edit
+from hub.engine.board import WOKEN
+from hub.engine.editing import again, answered, continued, edit
 from hub.engine.new import New, check_places, check_room, check_words, columns, new
 from hub.engine.owner import Owner, by, changed, held, owned
 from hub.engine.silence import mute, snooze, unmute
@@ -84,19 +84,25 @@ class Changes:
         if change.fire_now:  # whether it holds now is known only where the stream is read up to now
             await engine.until(state.last)
         async with engine.lock:
-            made = new(engine, spec, state.last)
-            alert, existed, rang, dues = await held(engine, lambda c: self._insert(c, change, made, state.id))
-            if existed:
-                return Armed(alert=alert, price=made.book.value, existed=True)
-            made.level.id = alert.id
-            behind = made.sequence > engine.position.sequence
-            self.board.stand(alert, spec.series.key, made.level, made.sequence if behind else None)
+            with new(engine, spec, change.owner_id, state.last) as made:
+                alert, existed, rang, dues = await held(engine, lambda c: self._insert(c, change, made, state.id))
+                self._stand(made, alert, existed)
             await engine.told(rang, dues)
+        if existed:
+            return Armed(alert=alert, price=made.book.value, existed=True)
         log.info("an alert was created", alert=alert.id, text=made.text, sequence=made.sequence)
-        lacks = await engine.until(made.sequence)
-        price = made.book.value if lacks == 0 else None
-        true = made.true if made.known else price is not None and made.level.true_at(price)
-        return Armed(alert=alert, price=price, already_true=true, behind=lacks)
+        return await answered(engine, alert, made)
+
+    def _stand(self, made: New, alert: Alert, existed: bool) -> None:
+        """In memory, as its row is now. One that was there stays, unless it has rung now."""
+        if existed or alert.state is State.DONE:
+            self.board.maker.dropped(made.standing)
+            if not existed:
+                self.board.forget(alert.id)
+            return
+        self.board.maker.named(made.standing, alert.id)
+        behind = made.sequence > self.engine.position.sequence
+        self.board.stand(alert.id, made.standing, made.sequence if behind else None)
 
     def _insert(
         self, c: sa.Connection, change: AlertChange, made: New, stream: str
@@ -115,23 +121,23 @@ class Changes:
         rang: list[Rang] = []
         dues: list[Due] = []
         if fires:
-            made.level.generation = 1 if old is None else old.generation + 1
-            made.level.armed_generation = made.level.generation - 1
-            standing = Standing(change.owner_id, made.book.instrument, made.book.key, made.text, made.spec.note)
-            rang = [self.board.rang_now(alert_id, made.level, made.book, standing, self.engine.position.sequence, now)]
+            made.standing.generation = 1 if old is None else old.generation + 1
+            made.standing.armed_generation = made.standing.generation - 1
+            rang = [self.board.ringing.rang_now(alert_id, made.standing, now)]
             worker, until = self.engine.claim(now)
             dues = alerts.save_rang(c, rang, stream, now, worker, until, self.board.catalogue.get)
-            alerts.save_states(c, [self.board.state_of(made.level, made.book.received_at, alert_id)])
+            fired = made.standing.change(alert_id, self.board.clock)
+            alerts.save_states(c, [msgspec.structs.replace(fired, last_fired_at=made.book.received_at)])
+            alerts.tell(c, alert_id, now, f"rang: {rang[0].title}")
         alert = alerts.find(c, alert_id)
         assert alert is not None
         return alert, False, rang, dues
 
     def _row(self, change: AlertChange, made: New, stream: str, now: int) -> dict[str, Any]:
         return {
-            **columns(made, stream, now),
+            **columns(self.engine, made, stream, now),
             "owner_id": change.owner_id,
             "user_id": change.user_id,
-            "state": self.board.state_of(made.level, None).state,
             "created_at": now,
         }
 
@@ -146,8 +152,6 @@ class Changes:
             resume = alert.state.value if alert.state in FINISHED else ""
             alert = await changed(self.engine, alert.id, {**values, "resume_state": resume}, f"deleted by {by(change)}")
             self.board.forget(alert.id)
-            self.board.unsnooze(alert.id)
-            self.board.standing.pop(alert.id, None)
         return Armed(alert=alert)
 
     async def _restore(self, change: AlertChange) -> Armed:
@@ -174,6 +178,8 @@ class Changes:
                 "deleted_at": None,
                 "up_armed": None,
                 "down_armed": None,
+                "memory": None,
+                "cooling_until": None,
                 "armed_stream": engine.position.stream,
                 "armed_sequence": sequence,
                 "armed_at": engine.now_us(),
@@ -185,7 +191,10 @@ class Changes:
                     check_words(c, alert.owner_id, alert.text)
                     check_room(c, alert.owner_id, engine.per_person)
 
-            alert = await changed(engine, alert.id, values, f"{word} by {by(change)}", check)
-            self.board.unsnooze(alert.id)
-            self.board.arm_unsettled(alert, sequence if sequence > engine.position.sequence else None)
+            spec = parse(alert.text, self.board.catalogue.find)
+            with new(engine, spec, alert.owner_id, sequence) as made:
+                alert = await changed(engine, alert.id, values, f"{word} by {by(change)}", check)
+                continued(made, alert)
+                behind = sequence > engine.position.sequence
+                self.board.stand_unsettled(alert.id, made.standing, sequence if behind else None)
         return Armed(alert=alert)

@@ -3,55 +3,68 @@
 Depends on hub.ledger and hub.rules.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
-from hub.engine.board import Book
 from hub.engine.owner import Owner
+from hub.engine.standing import Standing
 from hub.ledger import alerts
 from hub.model import Alert
 from hub.plugin import BadRequest
+from hub.rules import series as of
 from hub.rules.language import AlertSpec, canonical
-from hub.rules.levels import Level
+from hub.rules.roots import Book
 
 
 class New(msgspec.Struct):
-    """`known`: the engine stands at that place in the stream and the series has a value; `true`: the condition holds
+    """`known`: the engine stands at that place in the stream and its series have a value; `true`: the condition holds
     there."""
 
     spec: AlertSpec
     text: str
-    level: Level
-    book: Book
+    standing: Standing
     sequence: int
     known: bool
     true: bool
 
     @property
+    def book(self) -> Book:
+        return self.standing.books[0]
+
+    @property
     def price(self) -> float | None:
+        """What its first series stood at."""
         return self.book.value if self.known else None
 
 
-def new(engine: Owner, spec: AlertSpec, last: int) -> New:
-    """Bound to the stream's last sequence, and its side is the series' value there, if the engine has read so far."""
+@contextmanager
+def new(engine: Owner, spec: AlertSpec, owner_id: int, last: int) -> Iterator[New]:
+    """Bound to the stream's last sequence, and its side is the series' value there, if the engine has read so far. The
+    series are let go again where the body raises."""
     board, sequence = engine.board, max(last, engine.position.sequence)
-    book = board.book(spec.series.key, spec.series.instruments[0])
-    level = board.level_of(spec, 0)
-    known = sequence == engine.position.sequence and book.value is not None
-    if known and book.value is not None:
-        level.settle(book.value)
-    true = known and book.value is not None and level.true_at(book.value)
-    return New(spec, canonical(spec), level, book, sequence, known, true)
+    standing = board.maker.made(spec, canonical(spec), owner_id)
+    try:
+        known = sequence == engine.position.sequence and board.settle(standing)
+        yield New(spec, standing.text, standing, sequence, known, known and board.true(standing))
+    except BaseException:
+        board.maker.dropped(standing)
+        raise
 
 
-def columns(made: New, stream: str, now: int) -> dict[str, Any]:
+def columns(engine: Owner, made: New, stream: str, now: int) -> dict[str, Any]:
     """What the row of an alert says that is armed so."""
+    change = made.standing.change(0, engine.board.clock)
     return {
         **words(made),
-        "up_armed": made.level.up_armed,
-        "down_armed": made.level.down_armed,
+        "state": change.state,
+        "up_armed": change.up_armed if made.known else None,
+        "down_armed": change.down_armed if made.known else None,
+        "memory": change.memory if made.known else None,
+        "cooling_until": None,
         "armed_stream": stream,
         "armed_sequence": made.sequence,
         "armed_at": now,
@@ -64,11 +77,12 @@ def words(made: New) -> dict[str, Any]:
     """The columns that follow from an alert's words."""
     return {
         "text": made.text,
-        "instrument": made.book.instrument,
-        "series": made.book.key,
+        "instrument": made.standing.instrument,
+        "series": of.key(made.spec.first.series),
         "note": made.spec.note,
         "urgent": made.spec.urgent,
         "via": ",".join(made.spec.via),
+        "expires_at": made.spec.until_us,
     }
 
 

@@ -13,15 +13,12 @@ import sqlalchemy as sa
 
 from hub import wording
 from hub.engine.owner import Owner, by, changed, held, owned
-from hub.engine.silences import FOREVER
 from hub.ledger import alerts
 from hub.model import Alert, AlertChange, Armed, State
 from hub.plugin import BadRequest
 from hub.rules.language import parse
 
-LIVE = (State.ARMED, State.FIRED, State.DWELLING)
-
-
+UNSETTLED = {"up_armed": None, "down_armed": None, "memory": None, "cooling_until": None}
 Rearm = Callable[[AlertChange, str, State], Awaitable[Armed]]
 """How an alert in that state is armed again, with its side not known; the word is for its history."""
 
@@ -32,33 +29,32 @@ async def snooze(engine: Owner, change: AlertChange) -> Armed:
         raise BadRequest("say until when: `snooze 12 2h`")
     until, board = change.until, engine.board
     async with engine.lock:
-        alert = await owned(engine, change, (*LIVE, State.SNOOZED, State.MUTED, State.DONE, State.EXPIRED))
+        alert = await owned(engine, change, (*alerts.AWAKE, State.SNOOZED, State.MUTED, State.DONE, State.EXPIRED))
         muted = alert.state is State.MUTED
-        values: dict[str, Any] = {"snoozed_until": until, "up_armed": None, "down_armed": None}
+        values: dict[str, Any] = {"snoozed_until": until, **UNSETTLED}
         if not muted:
             values["state"] = State.SNOOZED.value
         alert = await changed(engine, alert.id, values, f"snoozed until {_day_and_time(until)} by {by(change)}")
         before = board.silences.get(alert.id)
-        level = board.forget(alert.id) or (before.level if before else None)
-        if level is None:
-            spec = parse(alert.text, board.catalogue.find)
-            level = board.level_of(spec, alert.id, generation=alert.generation)
-            board.stand_silent(alert, spec.series.key)
+        standing = None
+        if alert.id not in board.standing:
+            standing = board.maker.made(parse(alert.text, board.catalogue.find), alert.text, alert.owner_id, alert.id)
+            standing.generation = standing.armed_generation = alert.generation
         if muted and before is not None:
-            board.silences.put(level, before.until, until)
+            board.sleep(alert.id, standing, before.until, until)
         else:
-            board.silences.put(level, until)
+            board.sleep(alert.id, standing, until)
     return Armed(alert=alert)
 
 
 async def mute(engine: Owner, change: AlertChange) -> tuple[Alert, ...]:
     """All of the owner's alerts on `instrument`, until a time or until `unmute`. What is snoozed longer stays so."""
     now, until = engine.now_us(), change.until
-    values = {"state": State.MUTED.value, "muted_until": until, "up_armed": None, "down_armed": None}
+    values = {"state": State.MUTED.value, "muted_until": until, **UNSETTLED}
     told = f"muted{f' until {_day_and_time(until)}' if until else ''} by {by(change)}"
 
     def transaction(c: sa.Connection) -> list[Alert]:
-        there = alerts.of_instrument(c, change.owner_id, change.instrument, (*LIVE, State.SNOOZED, State.MUTED))
+        there = alerts.of_instrument(c, change.owner_id, change.instrument, (*alerts.AWAKE, State.SNOOZED, State.MUTED))
         kept = [each for each in there if not _silent_longer(each, until)]
         for each in kept:
             alerts.update(c, each.id, values)
@@ -68,10 +64,7 @@ async def mute(engine: Owner, change: AlertChange) -> tuple[Alert, ...]:
     async with engine.lock:
         muted = await held(engine, transaction)
         for each in muted:
-            silence = engine.board.silences.get(each.id)
-            level = engine.board.forget(each.id) or (silence.level if silence else None)
-            if level is not None:
-                engine.board.silences.put(level, until or FOREVER, each.snoozed_until or 0)
+            engine.board.sleep(each.id, None, until, each.snoozed_until or 0)
     return tuple(muted)
 
 
@@ -95,9 +88,8 @@ async def _unmuted(engine: Owner, rearm: Rearm, change: AlertChange, alert: Aler
     async with engine.lock:
         values = {"state": State.SNOOZED.value, "muted_until": None}
         alert = await changed(engine, alert.id, values, f"unmuted by {by(change)}, still snoozed")
-        silence = engine.board.silences.get(alert.id)
-        if silence is not None:
-            engine.board.silences.put(silence.level, until)
+        if alert.id in engine.board.silences:
+            engine.board.silences.put(alert.id, until)
     return alert
 
 

@@ -2,16 +2,13 @@
 
 import msgspec
 
-from hub.rules.levels import Level
-
-FOREVER = 2**62
+FOREVER = 1 << 62
 """Of a silence that ends only when somebody says so."""
 
 
 class Silence(msgspec.Struct, frozen=True, gc=False):
     """`until` it says nothing; if that was a mute, a snooze may go on beneath it until `then`."""
 
-    level: Level
     until: int
     then: int = 0
 
@@ -29,24 +26,24 @@ class Silences:
     def __contains__(self, alert_id: int) -> bool:
         return alert_id in self._silent
 
-    def put(self, level: Level, until: int, then: int = 0) -> None:
-        level.up_armed = level.down_armed = None
-        self._silent[level.id] = Silence(level, until, then)
-        self.next_end = min(self.next_end, until)
+    def put(self, alert_id: int, until: int | None, then: int = 0) -> None:
+        """None: until somebody says so."""
+        end = FOREVER if until is None else until
+        self._silent[alert_id] = Silence(end, then)
+        self.next_end = min(self.next_end, end)
 
-    def drop(self, alert_id: int) -> Level | None:
-        silence = self._silent.pop(alert_id, None)
-        return silence.level if silence else None
+    def drop(self, alert_id: int) -> None:
+        self._silent.pop(alert_id, None)
 
     def get(self, alert_id: int) -> Silence | None:
         return self._silent.get(alert_id)
 
-    def ended(self, clock: int) -> list[tuple[Level, int]]:
+    def ended(self, clock: int) -> list[tuple[int, int]]:
         """Those whose silence is over by then, taken out; and until when each is snoozed nevertheless, or 0."""
         if clock < self.next_end:
             return []
-        over = [silence for silence in self._silent.values() if silence.until <= clock]
-        for silence in over:
-            del self._silent[silence.level.id]
+        over = [(alert_id, silence) for alert_id, silence in self._silent.items() if silence.until <= clock]
+        for alert_id, _ in over:
+            del self._silent[alert_id]
         self.next_end = min((silence.until for silence in self._silent.values()), default=FOREVER)
-        return [(silence.level, silence.then if silence.then > clock else 0) for silence in over]
+        return [(alert_id, silence.then if silence.then > clock else 0) for alert_id, silence in over]

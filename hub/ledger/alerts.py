@@ -5,7 +5,7 @@ the one that matters: states, triggers, outbox and position in the caller's one 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
@@ -17,9 +17,11 @@ from hub.ledger.outbox import Describe, Due, backlog
 from hub.model import Alert, Destination, Instrument, Nature, Notification, State, Trigger
 
 ENGINE = "engine"
-LIVE = (State.ARMED.value, State.FIRED.value, State.DWELLING.value)
-HELD = (*LIVE, State.SNOOZED.value, State.MUTED.value)
+AWAKE = (State.ARMED, State.FIRED, State.DWELLING, State.COOLING)
+HELD = (*AWAKE, State.SNOOZED, State.MUTED)
 """Alerts that can ring, or will be able to again by themselves."""
+KEPT = (*HELD, State.PAUSED)
+"""Those that are not over."""
 
 
 class AlertRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,16 +42,22 @@ class AlertRow(msgspec.Struct, frozen=True, kw_only=True):
     resume_state: str
     snoozed_until: int | None
     muted_until: int | None
+    memory: str | None
+    cooling_until: int | None
+    expires_at: int | None
+    last_fired_at: int | None
 
 
 class SeriesValue(msgspec.Struct, frozen=True, kw_only=True):
-    """The newest value of a series, with what evidence needs of it."""
+    """The newest price of an instrument, with what evidence needs of it."""
 
     key: str
     value: float
     venue_time: int | None
     received_at: int
     source: str
+    live: bool = True  # its market is open, and it is not stale
+    stale_since: int | None = None
 
 
 class Rang(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +82,7 @@ class Rang(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     text: str
     note: str
+    detail: str = ""
     urgent: bool = False
     via: tuple[str, ...] = ()
 
@@ -86,6 +95,16 @@ class StateChange(msgspec.Struct, frozen=True, kw_only=True):
     down_armed: bool | None
     last_fired_at: int | None  # None: as it was
     armed_price: float | None = None  # None: as it was
+    memory: str | None = None
+    cooling_until: int | None = None
+
+
+class Told(NamedTuple):
+    """A line of an alert's history."""
+
+    alert_id: int
+    at: int  # stream time
+    text: str
 
 
 def load(connection: sa.Connection) -> list[AlertRow]:
@@ -113,16 +132,18 @@ _SAVE_POSITION = sa.text(
     " WHERE reader = :reader AND EXISTS (SELECT 1 FROM leases WHERE name = :reader AND epoch = :lease)"
 )
 _SAVE_SERIES = sa.text(
-    "INSERT INTO series (key, value, venue_time, received_at, source)"
-    " VALUES (:key, :value, :venue_time, :received_at, :source)"
+    "INSERT INTO series (key, value, venue_time, received_at, source, live, stale_since)"
+    " VALUES (:key, :value, :venue_time, :received_at, :source, :live, :stale_since)"
     " ON CONFLICT (key) DO UPDATE SET value = excluded.value, venue_time = excluded.venue_time,"
-    " received_at = excluded.received_at, source = excluded.source"
+    " received_at = excluded.received_at, source = excluded.source, live = excluded.live,"
+    " stale_since = excluded.stale_since"
 )
 _SAVE_STATES = sa.text(
     "UPDATE alerts SET state = :state, generation = :generation, up_armed = :up_armed, down_armed = :down_armed,"
-    " last_fired_at = coalesce(:last_fired_at, last_fired_at), armed_price = coalesce(:armed_price, armed_price)"
-    " WHERE id = :id"
+    " last_fired_at = coalesce(:last_fired_at, last_fired_at), armed_price = coalesce(:armed_price, armed_price),"
+    " memory = :memory, cooling_until = :cooling_until WHERE id = :id"
 )
+_SAVE_TOLD = sa.text("INSERT INTO alert_events (alert_id, at, text) VALUES (:alert_id, :at, :text)")
 _TRIGGER_COLUMNS = tuple(column.name for column in t.triggers.columns if column.name != "id")
 _NOTIFICATION_COLUMNS = (
     "key", "destination_id", "alert_id", "trigger_id", "title", "text", "state", "due_at", "created_at", "claimed_by",
@@ -302,7 +323,7 @@ def same(connection: sa.Connection, owner_id: int, text: str) -> Alert | None:
         sa.select(t.alerts).where(
             t.alerts.c.owner_id == owner_id,
             t.alerts.c.text == text,
-            t.alerts.c.state.in_(HELD),
+            t.alerts.c.state.in_(KEPT),
         )
     ).first()
     return None if row is None else alert_of(row)
@@ -314,7 +335,7 @@ def alert_of(row: Any) -> Alert:
 
 
 def count_live(connection: sa.Connection, owner_id: int) -> int:
-    query = sa.select(sa.func.count()).where(t.alerts.c.owner_id == owner_id, t.alerts.c.state.in_(HELD))
+    query = sa.select(sa.func.count()).where(t.alerts.c.owner_id == owner_id, t.alerts.c.state.in_(KEPT))
     return int(connection.execute(query).scalar_one())
 
 
@@ -342,7 +363,12 @@ def update(connection: sa.Connection, alert_id: int, values: Mapping[str, Any]) 
 
 def tell(connection: sa.Connection, alert_id: int, now: int, text: str) -> None:
     """A line of the alert's history, in plain words."""
-    connection.execute(t.alert_events.insert().values(alert_id=alert_id, at=now, text=text))
+    save_told(connection, [Told(alert_id, now, text)])
+
+
+def save_told(connection: sa.Connection, told: Sequence[Told]) -> None:
+    if told:
+        connection.execute(_SAVE_TOLD, [line._asdict() for line in told])
 
 
 def mark_try(connection: sa.Connection, sequence: int, reader: str = ENGINE) -> int:

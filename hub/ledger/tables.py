@@ -21,7 +21,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0004"
+REVISION = "0005"
 
 metadata = MetaData(
     naming_convention={
@@ -127,14 +127,12 @@ alerts = Table(
     Column("armed_sequence", BigInteger, nullable=False, server_default="0"),  # ... after this sequence
     Column("armed_at", BigInteger, nullable=False),
     Column("armed_price", Float),
-    Column("dwell_since", BigInteger),
-    Column("peak", Float),
-    Column("anchor", Float),
-    Column("cooling_until", BigInteger),
+    Column("memory", Text),  # of what is more than a level: hub.rules.course.Memory as JSON
+    Column("cooling_until", BigInteger),  # stream time
     Column("snoozed_until", BigInteger),
     Column("muted_until", BigInteger),  # of a muted one; null: until somebody says so
     Column("expires_at", BigInteger),
-    Column("blind_since", BigInteger),
+    Column("blind_since", BigInteger),  # its instrument, or a currency of it, has had no price since then
     Column("last_fired_at", BigInteger),
     Column("urgent", Boolean, nullable=False, server_default="0"),
     Column("via", Text, nullable=False, server_default=""),
@@ -170,6 +168,7 @@ triggers = Table(
     Column("source", Text, nullable=False),
     Column("nature", String(16), nullable=False),
     Column("late", Boolean, nullable=False),
+    Column("detail", Text, nullable=False, server_default=""),  # what else belongs to the evidence, in lines
     Column("stream", String(64), nullable=False),
     Column("sequence", BigInteger, nullable=False),
     Column("ticked_at", BigInteger, nullable=False),  # wall time at which the tick entered the hub
@@ -187,7 +186,7 @@ notifications = Table(
     Column("trigger_id", ForeignKey("triggers.id")),
     Column("title", Text, nullable=False),
     Column("text", Text, nullable=False),
-    Column("state", String(8), nullable=False),  # due, sent, dead, moved
+    Column("state", String(8), nullable=False),  # due, held (through quiet hours), sent, dead, moved
     Column("due_at", BigInteger, nullable=False),  # wall time from which it may be sent
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("claimed_by", String(64), nullable=False, server_default=""),
@@ -283,7 +282,7 @@ tries = Table(
     Column("count", Integer, nullable=False),
 )
 
-series = Table(
+series = Table(  # the newest prices that the engine has seen
     "series",
     metadata,
     Column("key", String(255), primary_key=True),
@@ -291,6 +290,41 @@ series = Table(
     Column("venue_time", BigInteger),
     Column("received_at", BigInteger, nullable=False),
     Column("source", Text, nullable=False),
+    Column("live", Boolean, nullable=False, server_default="1"),  # its market is open, and it is not stale
+    Column("stale_since", BigInteger),
+)
+
+splits = Table(  # of stocks; prices before that day count denominator/numerator times as much
+    "splits",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("instrument", String(64), nullable=False),
+    Column("day", String(10), nullable=False),  # the first day at the new price: "2014-06-09", from 00:00 UTC on
+    Column("numerator", Integer, nullable=False),  # new shares ...
+    Column("denominator", Integer, nullable=False),  # ... for so many old ones
+    Column("told_by", Text, nullable=False, server_default=""),  # who, or which feed
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("instrument", "day"),
+)
+
+split_marks = Table(  # which engines have moved their levels over a split
+    "split_marks",
+    metadata,
+    Column("reader", String(64), primary_key=True),
+    Column("split_id", ForeignKey("splits.id"), primary_key=True),
+)
+
+gaps = Table(  # times in which an instrument had no price in open hours
+    "gaps",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("reader", String(64), nullable=False),  # the engine that saw it
+    Column("instrument", String(64), nullable=False),
+    Column("since", BigInteger, nullable=False),  # stream time of the last price before
+    Column("until", BigInteger),  # and of the first one behind; null: it goes on
+    Column("told", Boolean, nullable=False, server_default="0"),  # owners have heard that it is blind
+    Column("looked_at", BigInteger),  # when it was found out, and told, what happened meanwhile
+    Index(None, "looked_at"),
 )
 
 facts = Table(

@@ -1,0 +1,169 @@
+"""An alert rings: its trigger with the evidence, and what follows for its own life (done, cooling, paused).
+
+Depends on the board that hands it the alerts, and on hub.evidence for the words.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from hub import evidence as words
+from hub.engine.standing import STORM_RINGS, STORM_US, More, Standing
+from hub.frame import Frame
+from hub.ledger.alerts import Rang, Told
+from hub.model import Instrument, Nature, State
+from hub.rules.course import Turn, What, clause_of, hit_at
+from hub.rules.gates import Hit
+from hub.rules.nodes import Node
+from hub.rules.roots import Book
+from hub.rules.spec import AlertSpec
+
+if TYPE_CHECKING:
+    from hub.engine.board import Board
+
+
+class Evidence(NamedTuple):
+    """A value of a series that moved something, and the one before."""
+
+    book: Book
+    node: Node | None  # None: an instrument's own price
+    value: float
+    at: int | None  # venue_time
+    received_at: int
+    source: str
+    before: float | None
+    before_at: int | None
+
+    @classmethod
+    def of(cls, book: Book, node: Node | None) -> "Evidence":
+        """The newest value, where none has just come."""
+        return cls(book, node, book.value or 0.0, book.at, book.received_at, book.source, None, None)
+
+
+class Ringing:
+    """`now_us` is the wall clock, which tells only whether a crossing is told late."""
+
+    def __init__(self, board: "Board", late_after_us: int, now_us: Callable[[], int]) -> None:
+        self._board = board
+        self._late_after_us = late_after_us
+        self._now_us = now_us
+
+    def ring(self, alert_id: int, standing: Standing, hit: Hit, seen: Evidence) -> None:
+        """It rings, unless it still says nothing after the last time."""
+        board, more = self._board, standing.more
+        if more is not None and more.cooling_until > board.clock:
+            until = words.moment(more.cooling_until, board.clock)
+            self.tell(alert_id, f"its condition came true again, not told: silent until {until} UTC")
+            return
+        standing.generation += 1
+        rang = self.worded(self._rang(alert_id, standing, hit, seen), standing, seen)
+        board.batch.fired.append(rang)
+        self.tell(alert_id, f"rang: {rang.title}")
+        if standing.once:
+            board.retire(alert_id, standing, State.DONE)
+            return
+        more = standing.more = more or More()
+        more.rang.append(board.clock)
+        if more.at_most_us:
+            more.cooling_until = board.clock + more.at_most_us
+            board.plan(more.cooling_until, alert_id, 1)
+        if len(more.rang) > STORM_RINGS and board.clock - more.rang[0] <= STORM_US:
+            self._pause(alert_id, standing)
+
+    def _pause(self, alert_id: int, standing: Standing) -> None:
+        minutes = STORM_US // 60_000_000
+        self.tell(alert_id, f"paused: it rang more than {STORM_RINGS} times in {minutes} minutes")
+        self._board.retire(alert_id, standing, State.PAUSED)
+
+    def expire(self, alert_id: int, standing: Standing) -> None:
+        self.tell(alert_id, "its time is over")
+        self._board.retire(alert_id, standing, State.EXPIRED)
+        self._board.batch.urgent = True
+
+    def sided(self, alert_id: int, standing: Standing, seen: Evidence) -> None:
+        """A half was armed, or a first value has set the sides."""
+        value = self._shown(seen.value, seen)
+        was = seen.before is None or not standing.generation
+        self.tell(alert_id, f"takes its side from {value}" if was else f"armed again at {value}")
+        self._board.batch.urgent = True
+
+    def turned(self, alert_id: int, standing: Standing, turn: Turn, part: int, seen: Evidence) -> None:
+        """What came of a course."""
+        self._board.batch.urgent = True
+        value = self._shown(seen.value, seen)
+        match turn.what:
+            case What.RANG:
+                self.ring(alert_id, standing, turn.hit or self._hit(standing, part, seen), seen)
+            case What.HOLDING:
+                self.tell(alert_id, f"its condition holds, at {value}")
+            case What.LET_GO:
+                self.tell(alert_id, f"its condition held no longer, at {value}")
+            case What.REARMED:
+                self.tell(alert_id, f"armed again at {value}")
+            case What.FIRST:
+                self.tell(alert_id, f"the first came true, at {value}; now the second may come")
+            case What.RAN_OUT:
+                self.tell(alert_id, "the second did not come in time: it waits for the first again")
+
+    def tell(self, alert_id: int, text: str) -> None:
+        self._board.batch.told.append(Told(alert_id, self._board.clock, text))
+
+    def _hit(self, standing: Standing, part: int, seen: Evidence) -> Hit:
+        return hit_at(clause_of(self._spec(standing), part), standing.gates[part], seen.value, seen.before)
+
+    def _spec(self, standing: Standing) -> AlertSpec:
+        return self._board.maker.spec_of(standing)
+
+    def _shown(self, value: float, seen: Evidence) -> str:
+        instrument = self._board.catalogue.get(seen.book.instrument)
+        least = instrument.decimals if instrument else 2
+        return words.amount(value, least + 3, least=least)
+
+    # --------------------------------------------------------------------------------------------- trigger
+
+    def _rang(self, alert_id: int, standing: Standing, hit: Hit, seen: Evidence) -> Rang:
+        board, frame = self._board, self._board.frame
+        return Rang(
+            alert_id=alert_id,
+            owner_id=standing.owner_id,
+            generation=standing.generation,
+            direction=hit.direction,
+            level=hit.level,
+            before_price=seen.before,
+            before_time=seen.before_at if seen.before is not None else None,
+            price=seen.value,
+            venue_time=seen.at,
+            received_at=seen.received_at,
+            source=seen.source,
+            nature=board.natures.get(seen.source, Nature.LIVE.value),
+            late=self._is_late(frame),
+            sequence=board.sequence,
+            ticked_at=frame.opened_at,
+            instrument=standing.instrument,
+            title="",
+            text="",
+            note="",
+        )
+
+    def _is_late(self, frame: Frame) -> bool:
+        return self._now_us() - frame.opened_at > self._late_after_us
+
+    def rang_now(self, alert_id: int, standing: Standing, now: int) -> Rang:
+        """The trigger of an alert whose maker wanted to hear at once that it holds already."""
+        seen = Evidence.of(standing.books[0], None)
+        hit = self._hit(standing, 0, seen)
+        rang = msgspec.structs.replace(self._rang(alert_id, standing, hit, seen), late=False, ticked_at=now)
+        return self.worded(rang, standing, seen)
+
+    def worded(self, rang: Rang, standing: Standing, seen: Evidence) -> Rang:
+        instrument = self._board.catalogue.get(rang.instrument) or Instrument(id=rang.instrument, name=rang.instrument)
+        spec = self._spec(standing)
+        rang = msgspec.structs.replace(rang, note=spec.note)
+        return msgspec.structs.replace(
+            rang,
+            title=words.headline(rang, instrument),
+            text=words.evidence(rang, instrument, standing.text),
+            urgent=spec.urgent,
+            via=spec.via,
+        )

@@ -1,0 +1,301 @@
+"""Nodes that look back over time: windows, records, sums, candles and indicators on them. Pure.
+
+Each is `cold` until `begin` has given it the past that it needs; meanwhile it keeps what comes, and has no value.
+Depends on hub.rules.windows and hub.rules.indicators.
+"""
+
+from collections.abc import Iterable
+
+from hub.model import SECOND_US
+from hub.rules import windows
+from hub.rules.indicators import Study
+from hub.rules.nodes import BaseNode, Node
+from hub.rules.roots import Root
+from hub.rules.series import RUNGS, Change, Distance, Indicator, Move, Series, Volume
+from hub.rules.windows import RECORD_DAYS, Extreme, Past, Record, Then
+
+CLOSE_AFTER_US = 5 * SECOND_US
+"""Behind its end by the stream's clock a candle is closed, also where no later tick has come."""
+NEVER = 1 << 62
+
+
+class Back(Node):
+    """What looks back. `cold`: it waits for `begin`, which gives it what was before its first tick."""
+
+    __slots__ = ("_kept", "cold")
+
+    def __init__(self, series: Series, key: str, on_price: Iterable[Root], on_aside: Iterable[Root] = ()) -> None:
+        super().__init__(series, key, on_price, on_aside)
+        self.cold = True
+        self._kept: list[Then] = []
+
+    def begin(self, past: Iterable[Then]) -> None:
+        """The past, in the order of its time, up to where the first tick came."""
+        self.cold = False
+        for value, at in (*past, *self._kept):
+            self.take(value, at)
+        self._kept = []
+
+    def keep(self, value: float, at: int) -> None:
+        if self.cold:
+            self._kept.append(Then(value, at))
+        else:
+            self.take(value, at)
+
+    def take(self, value: float, at: int) -> None:
+        """A value, at its time."""
+        raise AssertionError(self.key)
+
+
+class VolumeNode(Back):
+    __slots__ = ("_root", "sum")
+
+    def __init__(self, series: Volume, key: str, root: Root) -> None:
+        super().__init__(series, key, [root], [root])
+        self._root = root
+        self.sum = windows.Sum(series.window_us)
+
+    def take(self, value: float, at: int) -> None:
+        self.time = max(self.time, at)
+        self.sum.add(value, self.time)
+
+    def compute(self, tick: bool) -> float | None:
+        if tick and self._root.volume:
+            self.keep(self._root.volume, self.now())
+        return self.sum.at(self.now()) if self._root.live and not self.cold else None
+
+    def scale(self, instrument: str, factor: float) -> bool:
+        self.sum.scale(1 / factor)
+        return True
+
+
+class OfBase(Back):
+    """What looks at the values of one base over time."""
+
+    __slots__ = ("base", "inputs")
+
+    def __init__(self, series: Series, key: str, base: BaseNode) -> None:
+        super().__init__(series, key, base.on_price, base.on_aside)
+        self.base = base
+        self.inputs = (base,)
+
+    def compute(self, tick: bool) -> float | None:
+        value = self.base.value
+        if value is None:
+            return None
+        if tick:
+            self.keep(value, self.now())
+        return None if self.cold else self.read(value)
+
+    def read(self, value: float) -> float | None:
+        """Of the newest value of the base."""
+        raise AssertionError(self.key)
+
+    def scale(self, instrument: str, factor: float) -> bool:
+        by = self.base.scaled_by(instrument, factor)
+        if by is not None:
+            self.scale_by(by)
+        return by is not None
+
+    def scale_by(self, factor: float) -> None:
+        raise AssertionError(self.key)
+
+
+class WindowNode(OfBase):
+    """The extremes of a window, for all moves in it."""
+
+    __slots__ = ("high", "highest", "low", "lowest", "window_us")
+
+    def __init__(self, series: Series, key: str, base: BaseNode, window_us: int) -> None:
+        super().__init__(series, key, base)
+        self.window_us = window_us
+        self.high, self.low = Extreme(window_us, 1), Extreme(window_us, -1)
+        self.highest = self.lowest = Then(0.0, 0)
+
+    def take(self, value: float, at: int) -> None:
+        self.time = max(self.time, at)
+        self.highest, self.lowest = self.high.add(value, self.time), self.low.add(value, self.time)
+
+    def read(self, value: float) -> float | None:
+        return value if len(self.high) else None
+
+    def scale_by(self, factor: float) -> None:
+        self.high.scale(factor)
+        self.low.scale(factor)
+        self.highest = Then(self.highest.value * factor, self.highest.at)
+        self.lowest = Then(self.lowest.value * factor, self.lowest.at)
+
+
+class MoveNode(Node):
+    __slots__ = ("_percent", "_way", "_window", "inputs")
+
+    def __init__(self, series: Move, key: str, window: WindowNode) -> None:
+        super().__init__(series, key, window.on_price, window.on_aside)
+        self._window, self._way, self._percent = window, series.way, series.percent
+        self.inputs = (window,)
+
+    def compute(self, tick: bool) -> float | None:
+        value = self._window.value
+        if value is None:
+            return None
+        if self._way == "down":
+            return self._down(value)
+        if self._way == "up":
+            return self._up(value)
+        return max(self._down(value), self._up(value))
+
+    def _down(self, value: float) -> float:
+        high = self._window.highest.value
+        return (high - value) / abs(high) * 100 if self._percent and high else high - value
+
+    def _up(self, value: float) -> float:
+        low = self._window.lowest.value
+        return (value - low) / abs(low) * 100 if self._percent and low else value - low
+
+    @property
+    def falls(self) -> bool:
+        """Which way it went."""
+        value = self._window.value
+        if self._way != "either" or value is None:
+            return self._way == "down"
+        return self._down(value) >= self._up(value)
+
+    def then(self) -> Then | None:
+        return self._window.highest if self.falls else self._window.lowest
+
+
+class ChangeNode(OfBase):
+    __slots__ = ("_then", "past")
+
+    def __init__(self, series: Change, key: str, base: BaseNode) -> None:
+        super().__init__(series, key, base)
+        self.past = Past(series.window_us)
+        self._then: Then | None = None
+
+    def take(self, value: float, at: int) -> None:
+        self.time = max(self.time, at)
+        self._then = self.past.add(value, self.time)
+
+    def read(self, value: float) -> float | None:
+        then = self._then
+        return None if then is None or not then.value else (value - then.value) / abs(then.value) * 100
+
+    def then(self) -> Then | None:
+        return self._then
+
+    def scale_by(self, factor: float) -> None:
+        self.past.scale(factor)
+        self._then = self._then and Then(self._then.value * factor, self._then.at)
+
+
+class DistanceNode(OfBase):
+    __slots__ = ("_percent", "_sign", "extreme", "record")
+
+    def __init__(self, series: Distance, key: str, base: BaseNode) -> None:
+        super().__init__(series, key, base)
+        self._sign = 1 if series.edge == "high" else -1
+        self._percent = series.percent
+        self.record = Record(RECORD_DAYS[series.period], self._sign)
+        self.extreme: Then | None = None
+
+    def take(self, value: float, at: int) -> None:
+        self.time = max(self.time, at)
+        self.extreme = self.record.add(value, self.time)
+
+    def read(self, value: float) -> float | None:
+        if self.extreme is None:
+            return None
+        away = self._sign * (self.extreme.value - value)
+        return away / abs(self.extreme.value) * 100 if self._percent and self.extreme.value else away
+
+    def then(self) -> Then | None:
+        return self.extreme
+
+    def scale_by(self, factor: float) -> None:
+        self.record.scale(factor)
+        self.extreme = self.extreme and Then(self.extreme.value * factor, self.extreme.at)
+
+
+class CandleNode(OfBase):
+    """Candles of a rung, for every indicator on them. `closed` are the closes that the newest value, or the clock, has
+    brought; a value that comes for a candle that the clock has closed is not in it."""
+
+    __slots__ = ("_is_open", "_lag_us", "_length_us", "_start", "closed", "last")
+
+    def __init__(self, series: Series, key: str, base: BaseNode, rung: str) -> None:
+        super().__init__(series, key, base)
+        self._length_us = RUNGS[rung] * SECOND_US
+        self._start = -NEVER  # of the newest candle
+        self._is_open = False
+        self._lag_us = 0  # how late values come
+        self.last = 0.0
+        self.closed: list[float] = []
+
+    @property
+    def start(self) -> int:
+        """Of the candle that is open, or is the next one."""
+        return self._start if self._is_open else self._start + self._length_us
+
+    def take(self, value: float, at: int) -> None:
+        self.time = max(self.time, at)
+        start = self.time - self.time % self._length_us
+        if start > self._start:
+            if self._is_open:
+                self.closed.append(self.last)
+            self._start, self._is_open = start, True
+        if self._is_open:
+            self.last = value
+
+    def compute(self, tick: bool) -> float | None:
+        self.closed = []
+        if tick:
+            self._lag_us = max(0, *(root.received_at - root.time for root in self.roots))
+        return super().compute(tick)
+
+    def read(self, value: float) -> float | None:
+        return value
+
+    def advance(self, clock: int) -> bool:
+        """Whether the clock closes the candle that is open; a value of a later one opens the next."""
+        self.closed = []
+        if self.cold or not self._is_open or clock < self._start + self._length_us + CLOSE_AFTER_US + self._lag_us:
+            return False
+        self.closed.append(self.last)
+        self._is_open = False
+        return True
+
+    def scale_by(self, factor: float) -> None:
+        self.last *= factor
+
+
+class IndicatorNode(Node):
+    """`begin` gives it the closes before the candle that its candles have open."""
+
+    __slots__ = ("_candles", "_kept", "_live", "cold", "inputs", "study")
+
+    def __init__(self, series: Indicator, key: str, candles: CandleNode) -> None:
+        super().__init__(series, key, candles.on_price, candles.on_aside)
+        self._candles, self._live = candles, series.live
+        self._kept: list[float] = []
+        self.cold = True
+        self.study = Study(series.name, series.numbers)
+        self.inputs = (candles,)
+
+    def begin(self, closes: Iterable[float]) -> None:
+        self.cold = False
+        self.study.begin((*closes, *self._kept))
+        self._kept = []
+
+    def compute(self, tick: bool) -> float | None:
+        for close in self._candles.closed:
+            if self.cold:
+                self._kept.append(close)
+            else:
+                self.study.close(close)
+        if self._candles.value is None or self.cold:
+            return None
+        return self.study.open(self._candles.last) if self._live and tick else self.study.value
+
+    def scale(self, instrument: str, factor: float) -> bool:
+        """It is read anew from history, which knows the split."""
+        return not any(root.instrument.id == instrument for root in self.roots)
