@@ -328,11 +328,36 @@ class Alert(Noun, frozen=True, kw_only=True):
     note: str = ""
 
 
+class Glance(Noun, frozen=True, kw_only=True):
+    """One part of an alert as the engine sees it now: its series, and what would make it true."""
+
+    value: float | None = None  # of the series; what it was last, where it has none now
+    live: bool = False  # that is its value now
+    received_at: int | None = None
+    rise: float | None = None  # rings at that value or above
+    fall: float | None = None  # and at that or below
+    true: bool = False
+    then: float | None = None  # what the value is measured against, and when that was
+    then_at: int | None = None
+    quiet: tuple[str, ...] = ()  # instruments below it that have no price now
+
+
+class Look(Noun, frozen=True, kw_only=True):
+    """What an alert is waiting for, as the engine sees it now; part by part, in the order of its clauses."""
+
+    alert_id: int
+    parts: tuple[Glance, ...]
+    holding_since: int | None = None  # since when its condition holds, which has to last
+    second_until: int | None = None  # of "then": until when the second counts
+
+
 class AlertChange(Noun, frozen=True, kw_only=True):
     """A request to the engine, on `engine.alerts`: the only way to change an alert. Whoever asks has been
-    authorised; the engine checks only that the alert belongs to `owner_id`."""
+    authorised; the engine checks only that the alert belongs to `owner_id`. "look" changes nothing."""
 
-    action: Literal["create", "again", "edit", "snooze", "wake", "mute", "unmute", "delete", "restore", "adopt"]
+    action: Literal[
+        "create", "again", "edit", "snooze", "wake", "pause", "mute", "unmute", "delete", "restore", "adopt", "look"
+    ]
     owner_id: int
     user_id: int
     user_name: str = ""  # for the alert's history
@@ -360,12 +385,13 @@ class Armed(Noun, frozen=True, kw_only=True):
 
 class AlertAnswer(Noun, frozen=True, kw_only=True):
     """What `engine.alerts` replies: one of these. `error` is a sentence for the person who asked; `alerts` answers
-    "mute" and "unmute"; `moved` answers "adopt": rows by table."""
+    "mute" and "unmute"; `moved` answers "adopt": rows by table; `looks` answers "look"."""
 
     error: str = ""
     armed: Armed | None = None
     alerts: tuple[Alert, ...] | None = None
     moved: dict[str, int] | None = None
+    looks: tuple[Look, ...] | None = None
 
 
 class Trigger(Noun, frozen=True, kw_only=True):
@@ -384,6 +410,7 @@ class Trigger(Noun, frozen=True, kw_only=True):
     source: str
     nature: Nature = Nature.LIVE
     late: bool = False
+    detail: str = ""  # what else belongs to the evidence, in lines
     sequence: int  # of the frame in the stream
 
 

@@ -1,11 +1,14 @@
-"""Sorted levels against a slow, obvious loop, and the semantics of docs/architecture.md by name."""
+"""Sorted levels and the gates in them against slow, obvious loops, and some of the semantics by name."""
 
 import math
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.rules.levels import Level, Levels
+from hub.rules import gates
+from hub.rules.gates import PARTS, TRUE, Gate, Ladder, Level, Trail, back_above, back_below
+from hub.rules.levels import Levels
 
 
 class Obvious:
@@ -45,15 +48,20 @@ class Obvious:
 
 def level(id_: int, condition: str, at: float, band: float = 0.0, once: bool = False) -> Level:
     return Level(
-        id=id_, level=at, band=band, rises=condition != "below", falls=condition != "above", once=once
-    )  # fmt: skip
+        key=id_ << PARTS,
+        rise=at if condition != "below" else None,
+        fall=at if condition != "above" else None,
+        rise_back=back_below(at, band),
+        fall_back=back_above(at, band),
+        once=once,
+    )
 
 
 def rung(levels: Levels, value: float) -> list[tuple[int, str]]:
-    """What fires, as the engine asks: only beyond the nearest watch."""
+    """What fires, as the engine asks: only beyond the nearest bound."""
     if levels.low < value < levels.high:
         return []
-    return [(fired.alert.id, fired.direction) for fired in levels.cross(value)[0]]
+    return [(gate.id, hit.direction) for gate, hit in levels.cross(value) if hit is not None]
 
 
 PRICES = st.integers(0, 40).map(lambda n: n / 4)
@@ -93,12 +101,14 @@ def test_a_removed_alert_never_fires_again_and_leaves_nothing_behind(
 ) -> None:
     """Whatever state it was in."""
     levels = Levels()
-    levels.add(level(i, *each) for i, each in enumerate(alerts))
+    there: list[Gate] = [level(i, *each) for i, each in enumerate(alerts)]
+    levels.add(there)
     cut = data.draw(st.integers(0, len(prices)))
     for price in prices[:cut]:
         rung(levels, price)
-    for key in list(levels.alerts):
-        levels.remove(key)
+    for gate in there:
+        if not gate.over:
+            levels.remove(gate)
     assert (levels.low, levels.high, len(levels)) == (-math.inf, math.inf, 0)
     assert [rung(levels, price) for price in prices[cut:]] == [[] for _ in prices[cut:]]
 
@@ -141,3 +151,133 @@ def test_a_value_between_the_nearest_levels_needs_no_look() -> None:
     levels.add([level(1, "above", 110.0), level(2, "below", 90.0)])
     rung(levels, 100.0)
     assert (levels.low, levels.high) == (90.0, 110.0)
+
+
+# ---------------------------------------------------------------------------------------------- other gates
+
+
+def through(gate: Gate, values: list[float]) -> list[tuple[float, str, float]]:
+    """(value, direction, level) of each hit, by way of the sorted lists."""
+    levels, hits = Levels(), []
+    levels.add([gate])
+    for value in values:
+        if not levels.low < value < levels.high:
+            hits += [(value, hit.direction, hit.level) for _, hit in levels.cross(value) if hit is not None]
+    return hits
+
+
+EDGES = st.tuples(PRICES, st.integers(1, 12).map(lambda n: n / 4)).map(lambda each: (each[0], each[0] + each[1]))
+
+
+@pytest.mark.parametrize("kind", ["above", "below", "inside", "outside"])
+@given(edges=EDGES, band=st.sampled_from([0.0, 0.25, 0.5]), values=st.lists(PRICES, min_size=1, max_size=40))
+def test_a_zone_is_what_its_condition_says_of_the_newest_value(
+    kind: str, edges: tuple[float, float], band: float, values: list[float]
+) -> None:
+    """True at a touch; behind only beyond the band, and strictly on the other side."""
+    low, high = edges
+    make = {"above": gates.above, "below": gates.below}
+    if kind in make:
+        zone = make[kind](8, low, band)
+    else:
+        zone = (gates.inside if kind == "inside" else gates.outside)(8, edges, (band, band))
+    levels = Levels()
+    levels.add([zone])
+    for value in values:
+        if not levels.low < value < levels.high:
+            levels.cross(value)
+        true, behind = {
+            "above": (value >= low, value <= low - band and value < low),
+            "below": (value <= low, value >= low + band and value > low),
+            "inside": (low <= value <= high, value <= low - band or value >= high + band),
+            "outside": (value <= low or value >= high, low + band <= value <= high - band),
+        }[kind]
+        behind = behind and not true
+        if kind == "outside" and low + band > high - band:
+            behind = value == (low + high) / 2
+        assert zone.zone == (gates.TRUE if true else gates.BEHIND if behind else gates.BETWEEN)
+        assert zone.true_at(value) is true
+
+
+@given(
+    values=st.lists(PRICES.filter(lambda price: price > 0), min_size=1, max_size=60),
+    amount=st.sampled_from([0.25, 1.0, 10.0]),
+    percent=st.booleans(),
+    rising=st.booleans(),
+)
+def test_a_trail_follows_the_extreme_and_starts_anew_where_it_rang(
+    values: list[float], amount: float, percent: bool, rising: bool
+) -> None:
+    """Held against a loop that keeps all values since it began."""
+    expected: list[tuple[float, str, float]] = []
+    since: list[float] = []
+    for value in values:
+        peak = (min if rising else max)([*since, value])
+        by = abs(peak) * amount / 100 if percent else amount
+        reached = value >= peak + by if rising else value <= peak - by
+        if since and reached:
+            expected.append((value, "up" if rising else "down", peak + by if rising else peak - by))
+            since = [value]
+        else:
+            since.append(value)
+    assert through(Trail(key=8, amount=amount, percent=percent, rising=rising), values) == expected
+
+
+def test_a_ladder_rings_at_each_step_once_and_a_wobble_around_one_rings_nothing() -> None:
+    """The furthest step that a jump reaches is the one that is told; steps lie at multiples."""
+    walk = [
+        60_400.0,
+        60_999.0,
+        61_000.0,
+        60_990.0,
+        61_010.0,
+        61_999.0,
+        63_200.0,
+        63_000.0,
+        62_500.0,
+        62_000.0,
+        59_900.0,
+    ]
+    assert through(Ladder(key=8, size=1_000.0, percent=False), walk) == [
+        (61_000.0, "up", 61_000.0), (63_200.0, "up", 63_000.0), (62_000.0, "down", 62_000.0),
+        (59_900.0, "down", 60_000.0),
+    ]  # fmt: skip
+
+
+def test_steps_of_a_tenth_are_exact_and_steps_in_percent_lie_above_each_other() -> None:
+    """0.3 is the third step of 0.1, whatever 3 times 0.1 is in binary."""
+    assert through(Ladder(key=8, size=0.1, percent=False), [0.2, 0.3, 0.1]) == [(0.3, "up", 0.3), (0.1, "down", 0.1)]
+    hits = through(Ladder(key=8, size=1.0, percent=True), [100.0, 101.0, 103.1, 101.0])
+    assert [(value, direction) for value, direction, _ in hits] == [(101.0, "up"), (103.1, "up"), (101.0, "down")]
+    assert [level for _, _, level in hits] == pytest.approx([101.0, 103.0301, 101.999799])
+
+
+@given(
+    size=st.sampled_from([0.25, 0.1, 1.0, 7.5]),
+    values=st.lists(PRICES.filter(lambda p: p > 0), min_size=2, max_size=60),
+)
+def test_a_ladder_rings_whenever_a_step_was_reached_that_is_not_the_last_one(size: float, values: list[float]) -> None:
+    """Against a walk over all steps between."""
+    anchor, expected = values[0], []
+    steps = [gates.multiple(count, size) for count in range(round(12 / size) + 1)]
+    for value in values[1:]:
+        above = [step for step in steps if anchor < step <= value]
+        below = [step for step in steps if value <= step < anchor]
+        if above or below:
+            anchor = above[-1] if above else below[0]
+            expected.append((value, "up" if above else "down", anchor))
+    assert through(Ladder(key=8, size=size, percent=False), values) == expected
+
+
+def test_a_series_without_a_value_leaves_no_zone_known_and_every_other_gate_as_it_was() -> None:
+    """The next value settles the zone again."""
+    levels, zone, plain = Levels(), gates.above(8, 100.0, 1.0), level(2, "above", 100.0)
+    levels.add([zone, plain])
+    levels.cross(101.0)
+    assert zone.zone == TRUE
+    assert levels.unsettle() == [zone]
+    assert zone.zone is None and plain.up_armed is False
+    assert levels.unsettle() == []
+    levels.cross(99.0)
+    assert zone.zone == gates.BEHIND and plain.up_armed is True
+    assert levels.cross(100.0)[0][0] in (zone, plain)

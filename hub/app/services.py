@@ -213,6 +213,7 @@ async def _engine(
         late_after_s=section.late_after_s,
         per_person=section.per_person,
         deliverer=delivery,
+        history=edges.history,
     )
     await engine.load()
     return engine

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import msgspec
@@ -24,6 +25,8 @@ from hub.bus import Bus
 from hub.engine.batch import Batch
 from hub.engine.board import Board
 from hub.engine.changes import Changes
+from hub.engine.past import History, Past
+from hub.engine.warmth import Warmth
 from hub.frame import Position
 from hub.ledger import Ledger, LedgerTrouble, alerts
 from hub.ledger.alerts import Rang
@@ -61,6 +64,7 @@ class Engine:
         late_after_s: float,
         per_person: int,
         deliverer: Deliverer | None = None,
+        history: History | None = None,
         now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
         self.bus = bus
@@ -69,9 +73,11 @@ class Engine:
         self.position = position
         self.lease_epoch = lease_epoch
         self.now_us = now_us
-        self.board = Board(
-            catalogue, band_percent=band_percent, late_after_us=round(late_after_s * SECOND_US), now_us=now_us
+        new_board = partial(
+            Board, catalogue, band_percent=band_percent, late_after_us=round(late_after_s * SECOND_US), now_us=now_us
         )
+        self.board = new_board()
+        self.warmth = Warmth(self, Past(bus, history, new_board))
         self.lock = asyncio.Lock()  # one transaction of the engine at a time
         self.per_person = per_person
         self._changes = Changes(self)
@@ -90,6 +96,7 @@ class Engine:
         rows, values = await self.ledger.read(lambda c: (alerts.load(c), alerts.load_series(c)))
         self.board.load_prices(values)
         self.board.load(rows, self.position)
+        await self.warmth.all()
         log.info("alerts loaded", alerts=len(self.board.standing), sequence=self.position.sequence)
 
     async def answer(self, payload: bytes) -> bytes:

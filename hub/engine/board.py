@@ -22,7 +22,7 @@ from hub.frame import Event, EventKind, Frame, Position, empty
 from hub.ledger.alerts import AlertRow, SeriesValue, StateChange
 from hub.model import MOVES, SECOND_US, Kind, State, Verdict
 from hub.plugin import BadRequest, Catalogue
-from hub.rules.course import PENDING
+from hub.rules.course import PENDING, What
 from hub.rules.gates import PARTS, Gate, Hit, Level, Zone
 from hub.rules.graph import Graph
 from hub.rules.lookback import CandleNode
@@ -289,7 +289,11 @@ class Board:
         hits = {part: touch.hit for part, touch in parts.items() if touch.hit is not None}
         turns = course.turn(self.clock, hits, lambda part: self._agreeing(standing, part))
         self.batch.moved.add(alert_id)
+        rung = False
         for turn in turns:
+            if turn.what is What.RANG and rung:  # one tick rings it once
+                continue
+            rung = rung or turn.what is What.RANG
             part = turn.part if turn.part in parts or not parts else next(iter(parts))
             evidence = parts[part].evidence if part in parts else Evidence.of(standing.books[part], None)
             self.ringing.turned(alert_id, standing, turn, part, evidence)
@@ -325,16 +329,19 @@ class Board:
         )
 
     def _advance(self, clock: int) -> None:
-        """All that is due by then, in the order of time."""
+        """All that is due by then, in the order of time. What moves with the clock is looked at on its newest whole
+        second, however many have passed."""
+        second = clock - clock % SECOND_US
         while self.due <= clock:
-            now = self.due
+            looks = bool(self.graph.clocked) and self._second <= clock
+            now = min(self._timers[0][0] if self._timers else NEVER, self.silences.next_end, second if looks else NEVER)
             self.clock = max(self.clock, now)
             self._wake_due(now)
             while self._timers and self._timers[0][0] <= now:
                 _, alert_id, what = heapq.heappop(self._timers)
                 self._timer(alert_id, what)
-            if self.graph.clocked and self._second <= now:
-                self._second = clock - clock % SECOND_US + SECOND_US
+            if looks and now >= second:
+                self._second = second + SECOND_US
                 self._move_clocked(now)
             self.set_due()
 
@@ -498,6 +505,7 @@ class Board:
     def _put(self, standing: Standing) -> None:
         for gate, book in zip(standing.gates, standing.books, strict=True):
             book.add([gate])
+        self.set_due()
 
     def _plan(self, alert_id: int, standing: Standing) -> None:
         """What the clock will bring it, and what it needs of its instruments."""

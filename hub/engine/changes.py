@@ -17,6 +17,7 @@ from hub import reader
 from hub.engine.adoption import adopt
 from hub.engine.board import WOKEN
 from hub.engine.editing import again, answered, continued, edit
+from hub.engine.looking import looks
 from hub.engine.new import New, check_places, check_room, check_words, columns, new
 from hub.engine.owner import Owner, by, changed, held, owned
 from hub.engine.silence import mute, snooze, unmute
@@ -54,6 +55,8 @@ class Changes:
                 return AlertAnswer(moved=await adopt(self.engine, change))
             case "mute":
                 return AlertAnswer(alerts=await mute(self.engine, change))
+            case "look":
+                return AlertAnswer(looks=looks(self.board, change.owner_id, change.alert_id))
             case "unmute":
                 return AlertAnswer(alerts=await unmute(self.engine, self.rearm, change))
         return AlertAnswer(armed=await self._one(change))
@@ -83,7 +86,7 @@ class Changes:
         state = await reader.stream_state(engine.bus)
         if change.fire_now:  # whether it holds now is known only where the stream is read up to now
             await engine.until(state.last)
-        async with engine.lock:
+        async with engine.warmth.of(spec, change.owner_id), engine.lock:
             with new(engine, spec, change.owner_id, state.last) as made:
                 alert, existed, rang, dues = await held(engine, lambda c: self._insert(c, change, made, state.id))
                 self._stand(made, alert, existed)
@@ -168,7 +171,9 @@ class Changes:
         """Live again: the first value after this sets the side and fires nothing."""
         engine = self.engine
         last = (await reader.stream_state(engine.bus)).last
-        async with engine.lock:
+        before = await owned(engine, change, states)
+        spec = parse(before.text, self.board.catalogue.find)
+        async with engine.warmth.of(spec, before.owner_id), engine.lock:
             sequence = max(last, engine.position.sequence)
             alert = await owned(engine, change, states)
             values = {
@@ -191,7 +196,6 @@ class Changes:
                     check_words(c, alert.owner_id, alert.text)
                     check_room(c, alert.owner_id, engine.per_person)
 
-            spec = parse(alert.text, self.board.catalogue.find)
             with new(engine, spec, alert.owner_id, sequence) as made:
                 alert = await changed(engine, alert.id, values, f"{word} by {by(change)}", check)
                 continued(made, alert)

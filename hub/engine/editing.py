@@ -26,9 +26,10 @@ SILENT = (State.SNOOZED, State.MUTED)
 async def again(engine: Owner, change: AlertChange) -> Armed:
     """Armed against the price of now, also where it rang already and waits behind its band."""
     last = (await reader.stream_state(engine.bus)).last
-    async with engine.lock:
+    before = await owned(engine, change, (*OVER, *alerts.AWAKE, State.SNOOZED))
+    spec = parse(before.text, engine.board.catalogue.find)
+    async with engine.warmth.of(spec, before.owner_id), engine.lock:
         alert = await owned(engine, change, (*OVER, *alerts.AWAKE, State.SNOOZED))
-        spec = parse(alert.text, engine.board.catalogue.find)
         with new(engine, spec, alert.owner_id, last) as made:
             if alert.state is State.ARMED:
                 engine.board.maker.dropped(made.standing)
@@ -41,7 +42,7 @@ async def edit(engine: Owner, change: AlertChange) -> Armed:
     """`line` in the place of what the alert said; refused where that was not `was`, if given."""
     spec = parse(change.line, engine.board.catalogue.find)
     last = (await reader.stream_state(engine.bus)).last
-    async with engine.lock:
+    async with engine.warmth.of(spec, change.owner_id), engine.lock:
         alert = await owned(engine, change, (*OVER, *alerts.AWAKE, *SILENT))
         if change.was and change.was != alert.text:
             raise BadRequest(f"alert {alert.id} was changed meanwhile, to {alert.text}: look, and say it again")

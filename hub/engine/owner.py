@@ -19,6 +19,7 @@ from hub.plugin import BadRequest
 
 if TYPE_CHECKING:
     from hub.engine.board import Board
+    from hub.engine.warmth import Warmth
 
 T = TypeVar("T")
 
@@ -29,6 +30,7 @@ class Owner(Protocol):
     bus: Bus
     ledger: Ledger
     board: "Board"
+    warmth: "Warmth"
     lock: asyncio.Lock
     lease_epoch: int
     per_person: int  # alerts that one owner can have

@@ -11,7 +11,16 @@ from hub import currencies, units
 from hub.model import Instrument
 from hub.plugin import BadRequest, Catalogue
 from hub.rules import series as of
-from hub.rules.lookback import CandleNode, ChangeNode, DistanceNode, IndicatorNode, MoveNode, VolumeNode, WindowNode
+from hub.rules.lookback import (
+    Back,
+    CandleNode,
+    ChangeNode,
+    DistanceNode,
+    IndicatorNode,
+    MoveNode,
+    VolumeNode,
+    WindowNode,
+)
 from hub.rules.nodes import (
     AgainstNode,
     BaseNode,
@@ -84,6 +93,10 @@ class Graph:
             self.clocked.append(node)
         node.value = node.compute(False)
         return node
+
+    def cold(self) -> list[Back]:
+        """What waits for its past."""
+        return [node for node in self.nodes.values() if isinstance(node, Back) and node.cold]
 
     def above(self, root: Root) -> list[Node]:
         """All that stands on it, in order."""

@@ -6,7 +6,7 @@ and exponential averages (the latter begin with the simple one of their period),
 exponential averages, bands of the population's deviation. Depends on talipp, which is imported at the first use.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 MOST_CLOSES = 8_192
@@ -24,11 +24,11 @@ def candles_for(name: str, numbers: tuple[float, ...]) -> int:
 
 
 class Study:
-    __slots__ = ("_make", "_of", "_open", "_read")
+    __slots__ = ("_of", "_open", "_read")
 
     def __init__(self, name: str, numbers: tuple[float, ...]) -> None:
-        self._make, self._read = _talipp(name, numbers)
-        self._of = self._make()
+        make, self._read = _talipp(name, numbers)
+        self._of = make()
         self._open = False
 
     @property
@@ -56,12 +56,6 @@ class Study:
         if len(self._of) > MOST_CLOSES:
             self._of.purge_oldest(len(self._of) - NEWEST)
         return self.value
-
-    def begin(self, closes: Iterable[float]) -> None:
-        """Anew, from these."""
-        self._of, self._open = self._make(), False
-        for price in closes:
-            self.close(price)
 
 
 def _talipp(name: str, numbers: tuple[float, ...]) -> tuple[Callable[[], Any], Callable[[Any], Any]]:

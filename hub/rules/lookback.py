@@ -1,6 +1,6 @@
 """Nodes that look back over time: windows, records, sums, candles and indicators on them. Pure.
 
-Each is `cold` until `begin` has given it the past that it needs; meanwhile it keeps what comes, and has no value.
+Each is `cold` until it has adopted the past that it needs; meanwhile it keeps what comes, and has no value.
 Depends on hub.rules.windows and hub.rules.indicators.
 """
 
@@ -20,7 +20,7 @@ NEVER = 1 << 62
 
 
 class Back(Node):
-    """What looks back. `cold`: it waits for `begin`, which gives it what was before its first tick."""
+    """What looks back. `cold`: it waits for `adopt`, which gives it what was before its first tick."""
 
     __slots__ = ("_kept", "cold")
 
@@ -29,11 +29,19 @@ class Back(Node):
         self.cold = True
         self._kept: list[Then] = []
 
-    def begin(self, past: Iterable[Then]) -> None:
-        """The past, in the order of its time, up to where the first tick came."""
+    def adopt(self, twin: "Back") -> None:
+        """The state of a twin that has seen the past up to where the first tick of this one came."""
+        for name in self.STATE:
+            setattr(self, name, getattr(twin, name))
         self.cold = False
-        for value, at in (*past, *self._kept):
+        kept, self._kept = self._kept, []
+        for value, at in kept:
             self.take(value, at)
+
+    STATE: tuple[str, ...] = ()
+
+    def keep_from_here(self) -> None:
+        """What it is to adopt reaches up to now."""
         self._kept = []
 
     def keep(self, value: float, at: int) -> None:
@@ -49,6 +57,7 @@ class Back(Node):
 
 class VolumeNode(Back):
     __slots__ = ("_root", "sum")
+    STATE = ("sum", "time")
 
     def __init__(self, series: Volume, key: str, root: Root) -> None:
         super().__init__(series, key, [root], [root])
@@ -105,6 +114,7 @@ class WindowNode(OfBase):
     """The extremes of a window, for all moves in it."""
 
     __slots__ = ("high", "highest", "low", "lowest", "window_us")
+    STATE = ("high", "highest", "low", "lowest", "time")
 
     def __init__(self, series: Series, key: str, base: BaseNode, window_us: int) -> None:
         super().__init__(series, key, base)
@@ -166,6 +176,7 @@ class MoveNode(Node):
 
 class ChangeNode(OfBase):
     __slots__ = ("_then", "past")
+    STATE = ("_then", "past", "time")
 
     def __init__(self, series: Change, key: str, base: BaseNode) -> None:
         super().__init__(series, key, base)
@@ -190,6 +201,7 @@ class ChangeNode(OfBase):
 
 class DistanceNode(OfBase):
     __slots__ = ("_percent", "_sign", "extreme", "record")
+    STATE = ("extreme", "record", "time")
 
     def __init__(self, series: Distance, key: str, base: BaseNode) -> None:
         super().__init__(series, key, base)
@@ -220,25 +232,21 @@ class CandleNode(OfBase):
     """Candles of a rung, for every indicator on them. `closed` are the closes that the newest value, or the clock, has
     brought; a value that comes for a candle that the clock has closed is not in it."""
 
-    __slots__ = ("_is_open", "_lag_us", "_length_us", "_start", "closed", "last")
+    __slots__ = ("_is_open", "_lag_us", "_start", "closed", "last", "length_us")
+    STATE = ("_is_open", "_lag_us", "_start", "last", "time")
 
     def __init__(self, series: Series, key: str, base: BaseNode, rung: str) -> None:
         super().__init__(series, key, base)
-        self._length_us = RUNGS[rung] * SECOND_US
+        self.length_us = RUNGS[rung] * SECOND_US
         self._start = -NEVER  # of the newest candle
         self._is_open = False
         self._lag_us = 0  # how late values come
         self.last = 0.0
         self.closed: list[float] = []
 
-    @property
-    def start(self) -> int:
-        """Of the candle that is open, or is the next one."""
-        return self._start if self._is_open else self._start + self._length_us
-
     def take(self, value: float, at: int) -> None:
         self.time = max(self.time, at)
-        start = self.time - self.time % self._length_us
+        start = self.time - self.time % self.length_us
         if start > self._start:
             if self._is_open:
                 self.closed.append(self.last)
@@ -258,7 +266,7 @@ class CandleNode(OfBase):
     def advance(self, clock: int) -> bool:
         """Whether the clock closes the candle that is open; a value of a later one opens the next."""
         self.closed = []
-        if self.cold or not self._is_open or clock < self._start + self._length_us + CLOSE_AFTER_US + self._lag_us:
+        if self.cold or not self._is_open or clock < self._start + self.length_us + CLOSE_AFTER_US + self._lag_us:
             return False
         self.closed.append(self.last)
         self._is_open = False
@@ -268,30 +276,23 @@ class CandleNode(OfBase):
         self.last *= factor
 
 
-class IndicatorNode(Node):
-    """`begin` gives it the closes before the candle that its candles have open."""
-
-    __slots__ = ("_candles", "_kept", "_live", "cold", "inputs", "study")
+class IndicatorNode(Back):
+    __slots__ = ("_candles", "_live", "inputs", "study")
+    STATE = ("study", "time")
 
     def __init__(self, series: Indicator, key: str, candles: CandleNode) -> None:
         super().__init__(series, key, candles.on_price, candles.on_aside)
         self._candles, self._live = candles, series.live
-        self._kept: list[float] = []
-        self.cold = True
         self.study = Study(series.name, series.numbers)
         self.inputs = (candles,)
 
-    def begin(self, closes: Iterable[float]) -> None:
-        self.cold = False
-        self.study.begin((*closes, *self._kept))
-        self._kept = []
+    def take(self, value: float, at: int) -> None:
+        """The close of a candle."""
+        self.study.close(value)
 
     def compute(self, tick: bool) -> float | None:
         for close in self._candles.closed:
-            if self.cold:
-                self._kept.append(close)
-            else:
-                self.study.close(close)
+            self.keep(close, 0)
         if self._candles.value is None or self.cold:
             return None
         return self.study.open(self._candles.last) if self._live and tick else self.study.value

@@ -30,11 +30,12 @@ class Then(NamedTuple):
 class Extreme:
     """The highest (`sign` 1) or lowest (-1) value of [t - window, t], t the time of the newest value."""
 
-    __slots__ = ("_kept", "sign", "window_us")
+    __slots__ = ("_kept", "_most", "sign", "window_us")
 
-    def __init__(self, window_us: int, sign: int) -> None:
+    def __init__(self, window_us: int, sign: int, most: int = MOST_KEPT) -> None:
         self.window_us = window_us
         self.sign = sign
+        self._most = most
         self._kept: deque[tuple[float, int]] = deque()  # (sign x value, time), the best first, each later one worse
 
     def __len__(self) -> int:
@@ -52,7 +53,7 @@ class Extreme:
         kept, since = self._kept, at - self.window_us
         while kept[0][1] < since:
             kept.popleft()
-        if len(kept) > MOST_KEPT:
+        if len(kept) > self._most:
             self._thin()
         score, time = kept[0]
         return Then(self.sign * score, time)

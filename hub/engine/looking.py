@@ -1,0 +1,64 @@
+"""What alerts are waiting for, as the engine sees it at this moment: the answer to "look". Nothing is changed."""
+
+from hub.engine.board import Board
+from hub.engine.standing import Standing
+from hub.model import Glance, Look
+from hub.rules.gates import INFINITY, Gate, Level
+from hub.rules.nodes import Node
+from hub.rules.roots import Book
+
+MOST_LOOKS = 200
+
+
+def looks(board: Board, owner_id: int, alert_id: int) -> tuple[Look, ...]:
+    """Of one alert of that owner, or of all (0) that watch more than an instrument's own price."""
+    if alert_id:
+        standing = board.standing.get(alert_id)
+        return (look(board, alert_id, standing),) if standing is not None and standing.owner_id == owner_id else ()
+    found = (
+        look(board, number, standing)
+        for number, standing in board.standing.items()
+        if standing.owner_id == owner_id and standing.more is not None and standing.more.spec is not None
+    )
+    return tuple(each for each, _ in zip(found, range(MOST_LOOKS), strict=False))
+
+
+def look(board: Board, alert_id: int, standing: Standing) -> Look:
+    course = standing.course
+    return Look(
+        alert_id=alert_id,
+        parts=tuple(_glance(board, gate, book) for gate, book in zip(standing.gates, standing.books, strict=True)),
+        holding_since=course.holding_since if course is not None else None,
+        second_until=course.deadline if course is not None else None,
+    )
+
+
+def _glance(board: Board, gate: Gate, book: Book) -> Glance:
+    node = board.graph.nodes.get(book.key)
+    then = node.then() if node is not None else None
+    rise, fall = _edges(gate)
+    return Glance(
+        value=book.value,
+        live=book.live,
+        received_at=book.received_at or None,
+        rise=rise,
+        fall=fall,
+        true=book.value is not None and gate.true_at(book.value),
+        then=then.value if then is not None else None,
+        then_at=then.at if then is not None else None,
+        quiet=_quiet(board, node, book),
+    )
+
+
+def _edges(gate: Gate) -> tuple[float | None, float | None]:
+    """Where it would ring next."""
+    if isinstance(gate, Level):
+        return gate.rise if gate.up_armed else None, gate.fall if gate.down_armed else None
+    if not gate.known:
+        return None, None
+    return gate.high if gate.high < INFINITY else None, gate.low if gate.low > -INFINITY else None
+
+
+def _quiet(board: Board, node: Node | None, book: Book) -> tuple[str, ...]:
+    roots = node.roots if node is not None else (board.graph.root(book.instrument),)
+    return tuple(root.instrument.id for root in roots if not root.live)
