@@ -25,7 +25,19 @@ from hub.config import Config
 from hub.i18n import _
 from hub.ledger import Ledger, outbox, people
 from hub.ledger import alerts_view as view
-from hub.model import Alert, AlertAnswer, AlertChange, Armed, Checked, Destination, Quote, Request, User
+from hub.model import (
+    Alert,
+    AlertAnswer,
+    AlertChange,
+    Armed,
+    Checked,
+    Destination,
+    Look,
+    Quote,
+    Request,
+    State,
+    User,
+)
 from hub.plugin import (
     Added,
     AlertView,
@@ -39,15 +51,19 @@ from hub.plugin import (
     Tried,
     TryLater,
 )
-from hub.rules.language import band_of, parse
+from hub.rules.language import Clock, canonical, parse
+from hub.waiting import waits_for
 
 ENGINE_TIMEOUT_S = 9.0  # below a command's own limit, so that the person hears which of the two it was
+LOOK_TIMEOUT_S = 2.0
 STATUS_WAIT_S = 0.25
 CHECK_TIMEOUT_S = 5.0  # the first check of a push bot imports its library
 TEST_WAIT_S = 8.0
 IN_FLIGHT_S = 5.0  # how long a removal waits for what is on its way
 LOOK_EVERY_S = 0.05
 MOST_DESTINATIONS = 20  # of one person: each is a message more at every alert
+MOST_LINES = 200
+ON = (State.ARMED, State.FIRED, State.DWELLING, State.COOLING)
 ADDABLE = ("push", "webhook")
 ADDRESS = re.compile(r"([a-z][a-z0-9+.-]{0,31})://[^\s\x00-\x1f\x7f]+", re.IGNORECASE)
 FIRE_NOW = re.compile(r"\s+now\s*$", re.IGNORECASE)
@@ -211,7 +227,8 @@ class HubContext:
         stored = await self._ledger.read(
             lambda connection: view.alerts_of(connection, request.user.owner_id, finished=finished)
         )
-        return [self._view(each, request.user) for each in stored]
+        looks = await self._looks(request, stored)
+        return [self._view(each, request.user, looks.get(each.alert.id)) for each in stored]
 
     async def alert(self, request: Request, alert_id: int) -> AlertView:
         owner_id, zone, now = request.user.owner_id, request.user.time_zone, self.now()
@@ -220,29 +237,67 @@ class HubContext:
             stored = view.alert_of(connection, owner_id, alert_id)
             if stored is None:
                 return None
-            return msgspec.structs.replace(
-                self._view(stored, request.user),
+            found.append(stored)
+            return AlertView(
+                alert=stored.alert,
                 deliveries=view.deliveries_of(connection, alert_id, zone, now),
                 history=view.history_of(connection, alert_id, zone, now),
             )
 
-        found = await self._ledger.read(read)
-        if found is None:
+        found: list[view.StoredAlert] = []
+        told = await self._ledger.read(read)
+        if told is None:
             raise BadRequest(
                 _("you have no alert {alert_id}: alerts lists those that you have").format(alert_id=alert_id)
             )
-        return found
+        looks = await self._looks(request, found[-1:], alert_id)
+        return msgspec.structs.replace(
+            self._view(found[-1], request.user, looks.get(alert_id)), deliveries=told.deliveries, history=told.history
+        )
+
+    async def life(self, request: Request, alert_id: int) -> Sequence[str]:
+        zone, now = request.user.time_zone, self.now()
+        await self.alert(request, alert_id)  # it is theirs
+        return await self._ledger.read(lambda c: view.history_of(c, alert_id, zone, now, MOST_LINES))
+
+    async def _looks(
+        self, request: Request, stored: Sequence[view.StoredAlert], alert_id: int = 0
+    ) -> Mapping[int, Look]:
+        """What the engine sees of those that watch more than a price; nothing where it does not answer."""
+        asked = [each for each in stored if each.alert.state in ON and not self._is_plain(each.alert.text)]
+        if not asked:
+            return {}
+        try:
+            answer = await self._ask_engine(request, "look", LOOK_TIMEOUT_S, alert_id=alert_id)
+        except TryLater:
+            return {}
+        return {look.alert_id: look for look in answer.looks or ()}
+
+    def _is_plain(self, text: str) -> bool:
+        try:
+            spec = parse(text, self.catalogue.find)
+        except BadRequest:
+            return True
+        return spec.plain is not None and not spec.hold_us and spec.sources < 2
 
     async def create_alert(self, request: Request, line: str) -> Armed:
         """`line` in the alert language; a last word "now" asks to ring at once where it holds already."""
         condition, fire_now = FIRE_NOW.subn("", line)
-        return await self._change(request, "create", line=condition.strip(), fire_now=bool(fire_now))
+        return await self._change(request, "create", line=self._read(request, condition), fire_now=bool(fire_now))
+
+    def _read(self, request: Request, line: str) -> str:
+        """The canonical line: times are those of the person's clock, and a portfolio is in their currency."""
+        spec = parse(line.strip(), self.catalogue.find, Clock(now_us=self.now(), zone=request.user.time_zone))
+        return canonical(spec)
 
     async def again(self, request: Request, alert_id: int) -> Armed:
         return await self._change(request, "again", alert_id=alert_id)
 
     async def edit_alert(self, request: Request, alert_id: int, line: str, was: str = "") -> Armed:
-        return await self._change(request, "edit", alert_id=alert_id, line=line, was=was)
+        return await self._change(request, "edit", alert_id=alert_id, line=self._read(request, line), was=was)
+
+    async def pause(self, request: Request, alert_id: int, *, off: bool = False) -> Alert:
+        return (await self._change(request, "wake" if off else "pause", alert_id=alert_id)).alert
 
     async def mute(
         self, request: Request, instrument_id: str, until: int | None, *, off: bool = False
@@ -287,10 +342,8 @@ class HubContext:
     async def _engine(self, request: Request, action: Any, **details: Any) -> AlertAnswer:
         """What the engine says of it. A timeout leaves it open whether the change was made."""
         permitted(request)
-        user = request.user
-        change = AlertChange(action=action, owner_id=user.owner_id, user_id=user.id, user_name=user.name, **details)
         try:
-            answer = await self._bus.request(subjects.ENGINE_ALERTS, change, AlertAnswer, ENGINE_TIMEOUT_S)
+            answer = await self._ask_engine(request, action, ENGINE_TIMEOUT_S, **details)
         except TryLater as error:
             if isinstance(error.__cause__, nats.errors.NoRespondersError):
                 raise BadRequest(_("the alert engine does not answer now, nothing was changed; try again")) from error
@@ -303,10 +356,14 @@ class HubContext:
             raise BadRequest(answer.error)
         return answer
 
-    def _view(self, stored: view.StoredAlert, user: User) -> AlertView:
+    async def _ask_engine(self, request: Request, action: Any, timeout_s: float, **details: Any) -> AlertAnswer:
+        user = request.user
+        change = AlertChange(action=action, owner_id=user.owner_id, user_id=user.id, user_name=user.name, **details)
+        return await self._bus.request(subjects.ENGINE_ALERTS, change, AlertAnswer, timeout_s)
+
+    def _view(self, stored: view.StoredAlert, user: User, look: Look | None) -> AlertView:
         alert = stored.alert
         quote = self._quotes.get(alert.instrument)
-        instrument = self.catalogue.get(alert.instrument)
         try:
             spec = parse(alert.text, self.catalogue.find)
         except BadRequest as error:
@@ -314,11 +371,18 @@ class HubContext:
                 reason=error.text.splitlines()[0]
             )
         else:
-            waits = _("its instrument, which this hub knows no more")
-            if instrument:
-                band = band_of(spec, self._config.alerts.band_percent)
-                waits = view.waits_for(stored, spec, instrument, quote, band=band, zone=user.time_zone, now=self.now())
-        return AlertView(alert=alert, quote=quote, last_trigger=stored.last_trigger, waits_for=waits)
+            waits = waits_for(
+                alert,
+                spec,
+                (stored.up_armed, stored.down_armed),
+                quote,
+                look,
+                get=self.catalogue.get,
+                band_percent=self._config.alerts.band_percent,
+                zone=user.time_zone,
+                now=self.now(),
+            )
+        return AlertView(alert=alert, quote=quote, look=look, last_trigger=stored.last_trigger, waits_for=waits)
 
     def _children(self) -> Any:
         try:

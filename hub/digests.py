@@ -199,7 +199,7 @@ class Digests:
                 spec = parse(stored.alert.text, self._catalogue.find)
             except BadRequest:
                 continue  # `alerts` says that its line is not understood any more
-            if quote is not None and instrument is not None:
+            if quote is not None and instrument is not None and spec.plain:
                 found.append(Waiting(alert_id=stored.alert.id, spec=spec, instrument=instrument, price=quote.price))
         return tuple(found)
 

@@ -372,15 +372,17 @@ class AlertChange(Noun, frozen=True, kw_only=True):
 
 
 class Armed(Noun, frozen=True, kw_only=True):
-    """The engine's answer. `price` is what a new alert was armed against; `already_true` means that its
-    condition holds now, so it waits for the next cross; `behind` counts frames that the engine has not read
-    yet (it is armed at their end); `existed`: the owner has this very alert already, nothing was added."""
+    """The engine's answer. `price` is the value of its first series, which a new alert was armed against;
+    `already_true`: its condition holds now, so it waits for the next cross; `behind` counts frames that the engine has not read yet (it
+    is armed at their end); `existed`: the owner has this very alert already, nothing was added. `look` comes with an
+    alert that watches more than an instrument's own price."""
 
     alert: Alert
     price: float | None = None
     already_true: bool = False
     behind: int = 0
     existed: bool = False
+    look: Look | None = None
 
 
 class AlertAnswer(Noun, frozen=True, kw_only=True):
@@ -410,6 +412,7 @@ class Trigger(Noun, frozen=True, kw_only=True):
     source: str
     nature: Nature = Nature.LIVE
     late: bool = False
+    title: str = ""  # what happened, in a line
     detail: str = ""  # what else belongs to the evidence, in lines
     sequence: int  # of the frame in the stream
 

@@ -24,6 +24,7 @@ from hub.model import (
     Digest,
     Instrument,
     Line,
+    Look,
     Lot,
     Menu,
     Message,
@@ -135,6 +136,7 @@ class AlertView(msgspec.Struct, frozen=True, kw_only=True):
 
     alert: Alert
     quote: Quote | None = None
+    look: Look | None = None  # what the engine sees of it, where it watches more than an instrument's own price
     last_trigger: Trigger | None = None
     waits_for: str = ""  # in plain words: what has to happen for it to ring
     deliveries: tuple[str, ...] = ()  # the newest first, in plain words
@@ -376,6 +378,14 @@ class Context(Protocol):
         self, request: Request, instrument_id: str, until: int | None, *, off: bool = False
     ) -> Sequence[Alert]:
         """All of the person's alerts on it, silent until that wall time or until `off`; those that this changed."""
+        ...
+
+    async def pause(self, request: Request, alert_id: int, *, off: bool = False) -> Alert:
+        """Silent until `off`, which sets its side anew and fires nothing."""
+        ...
+
+    async def life(self, request: Request, alert_id: int) -> Sequence[str]:
+        """All that happened to it and was not too long ago, in plain words, the newest first."""
         ...
 
     async def snooze(self, request: Request, alert_id: int, until: int | None) -> Alert:

@@ -1,7 +1,7 @@
 """What a digest says: what is watched and how it changed since the last one, the nearest alerts, the portfolio. Pure.
 
 Every doubt is said: what has no price, a closed market, a stale or a simulated price, and that the digest itself is
-late. Depends on hub.wording, hub.portfolio, hub.currencies and hub.rules.language.
+late. Depends on hub.wording, hub.portfolio, hub.currencies and hub.rules.
 """
 
 from datetime import date
@@ -12,7 +12,8 @@ from hub import wording
 from hub.currencies import is_stale
 from hub.model import Instrument, Nature, Quote
 from hub.portfolio import Portfolio
-from hub.rules.language import AlertSpec, describe
+from hub.rules.spec import AlertSpec
+from hub.rules.words import describe
 
 NEAREST = 3
 SPARK_WIDTH = 10
@@ -34,7 +35,7 @@ class Watched(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
-    """An alert that waits, and the price that it looks at."""
+    """An alert on an instrument's own price that waits, and that price."""
 
     alert_id: int
     spec: AlertSpec
@@ -44,7 +45,7 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def away(self) -> float:
         """How far the price has to go, as a share of it."""
-        return self.spec.level / self.price - 1
+        return self.spec.first.level / self.price - 1
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,7 +126,8 @@ def _remarks(instrument: Instrument, quote: Quote, now: int) -> str:
 
 
 def _alert(each: Waiting) -> str:
-    return f"{each.alert_id}: {describe(each.spec, each.instrument)}, {wording.percent(each.away)} away"
+    words = describe(each.spec, lambda _: each.instrument)
+    return f"{each.alert_id}: {words}, {wording.percent(each.away)} away"
 
 
 def _portfolio(of: Summary, found: Portfolio) -> list[str]:

@@ -155,7 +155,7 @@ async def _single_services(
             services.append(("retention", partial(keep_for, history, config.history.ticks_for)))
     if engine is not None:
         await stack.enter_async_context(bus.serve(names.ENGINE_ALERTS, engine.answer))
-        services.append((alerts.ENGINE, engine.run))
+        services += [(alerts.ENGINE, engine.run), ("holdings", engine.holdings.watch)]
         told.append(engine.status)
     if recorder or engine:
         services.append(("tail", tail.run))

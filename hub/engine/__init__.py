@@ -25,6 +25,7 @@ from hub.bus import Bus
 from hub.engine.batch import Batch
 from hub.engine.board import Board
 from hub.engine.changes import Changes
+from hub.engine.lots import Holdings
 from hub.engine.past import History, Past
 from hub.engine.warmth import Warmth
 from hub.frame import Position
@@ -77,6 +78,7 @@ class Engine:
             Board, catalogue, band_percent=band_percent, late_after_us=round(late_after_s * SECOND_US), now_us=now_us
         )
         self.board = new_board()
+        self.holdings = Holdings(self)
         self.warmth = Warmth(self, Past(bus, history, new_board))
         self.lock = asyncio.Lock()  # one transaction of the engine at a time
         self.per_person = per_person
@@ -94,6 +96,7 @@ class Engine:
     async def load(self) -> None:
         """Alerts and series as they were committed."""
         rows, values = await self.ledger.read(lambda c: (alerts.load(c), alerts.load_series(c)))
+        await self.holdings.fetch({row.owner_id for row in rows if "portfolio" in row.text})
         self.board.load_prices(values)
         self.board.load(rows, self.position)
         await self.warmth.all()

@@ -7,7 +7,7 @@ hub.rules and hub.frame.
 """
 
 import heapq
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -26,7 +26,7 @@ from hub.rules.course import PENDING, What
 from hub.rules.gates import PARTS, Gate, Hit, Level, Zone
 from hub.rules.graph import Graph
 from hub.rules.lookback import CandleNode
-from hub.rules.nodes import Node
+from hub.rules.nodes import Node, PortfolioNode
 from hub.rules.roots import Book, Other, Root
 
 log = structlog.get_logger("engine")
@@ -267,7 +267,7 @@ class Board:
                 continue
             self.batch.moved.add(alert_id)
             if hit is not None:
-                self.ringing.ring(alert_id, standing, hit, evidence)
+                self.ringing.ring(alert_id, standing, gate.part, hit, evidence)
             elif isinstance(gate, Level):
                 self.ringing.sided(alert_id, standing, evidence)
 
@@ -287,7 +287,7 @@ class Board:
         if standing is None or course is None:
             return
         hits = {part: touch.hit for part, touch in parts.items() if touch.hit is not None}
-        turns = course.turn(self.clock, hits, lambda part: self._agreeing(standing, part))
+        turns = course.turn(self.clock, hits, lambda part: len(self.agreeing(standing, part)))
         self.batch.moved.add(alert_id)
         rung = False
         for turn in turns:
@@ -309,11 +309,12 @@ class Board:
             if course is not None and PENDING in course.sides:
                 self._touched.setdefault(alert_id, {})
 
-    def _agreeing(self, standing: Standing, part: int) -> int:
-        """How many sources' newest prices say that the part holds."""
+    def agreeing(self, standing: Standing, part: int) -> list[tuple[str, float]]:
+        """The sources whose newest prices say that the part holds."""
         root, gate = self.graph.root(standing.books[part].instrument), standing.gates[part]
         since = self.clock - round(root.instrument.stale_after_s * SECOND_US)
-        return sum(other.received_at >= since and gate.true_at(other.price) for other in (root.others or {}).values())
+        others = (root.others or {}).items()
+        return [(name, it.price) for name, it in others if it.received_at >= since and gate.true_at(it.price)]
 
     # ----------------------------------------------------------------------------------------------- clock
 
@@ -490,6 +491,36 @@ class Board:
         self.forget(alert_id)
         self.batch.changed[alert_id] = change
 
+    def portfolio_owners(self) -> set[int]:
+        """Who has alerts on the value of a portfolio."""
+        return {each.owner_id for each in self.standing.values() if _has_portfolio(each)}
+
+    def revalue(self, owner_ids: Collection[int]) -> None:
+        """What these hold has changed: a value that the market has not made sets the sides anew."""
+        changed = {
+            alert_id: (standing, self.silences.get(alert_id))
+            for alert_id, standing in self.standing.items()
+            if standing.owner_id in owner_ids and _has_portfolio(standing)
+        }
+        for alert_id in changed:
+            self.forget(alert_id)
+        for alert_id, (standing, silence) in changed.items():
+            try:
+                again = self.maker.made(self.maker.spec_of(standing), standing.text, standing.owner_id, alert_id)
+            except BadRequest as error:
+                log.error("a portfolio has no value", alert=alert_id, reason=error.text)
+                continue
+            again.generation, again.armed_generation = standing.generation, standing.armed_generation
+            self.standing[alert_id] = again
+            self._plan(alert_id, again)
+            if silence is not None:
+                self.silences.put(alert_id, silence.until, silence.then)
+                continue
+            self._put(again)
+            self.batch.moved.add(alert_id)
+            self.ringing.tell(alert_id, "what the portfolio holds has changed: the next value sets its side")
+        self.batch.urgent = True
+
     def _take_out(self, alert_id: int, standing: Standing) -> None:
         if alert_id in self.silences:
             return
@@ -561,6 +592,10 @@ def price_key(instrument: str) -> str:
 
 def instrument_of(key: str) -> str:
     return key.partition("(")[2].rstrip(")")
+
+
+def _has_portfolio(standing: Standing) -> bool:
+    return standing.more is not None and any(isinstance(node, PortfolioNode) for node in standing.more.nodes)
 
 
 def _put(book: Book, value: float, at: int | None, received_at: int, source: str) -> None:

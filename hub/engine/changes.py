@@ -20,7 +20,7 @@ from hub.engine.editing import again, answered, continued, edit
 from hub.engine.looking import looks
 from hub.engine.new import New, check_places, check_room, check_words, columns, new
 from hub.engine.owner import Owner, by, changed, held, owned
-from hub.engine.silence import mute, snooze, unmute
+from hub.engine.silence import mute, pause, snooze, unmute
 from hub.ledger import LedgerTrouble, alerts
 from hub.ledger.alerts import Rang
 from hub.ledger.outbox import Due
@@ -72,7 +72,9 @@ class Changes:
             case "snooze":
                 return snooze(self.engine, change)
             case "wake":
-                return self.rearm(change, "woken", State.SNOOZED, State.MUTED)
+                return self.rearm(change, "woken", State.SNOOZED, State.MUTED, State.PAUSED)
+            case "pause":
+                return pause(self.engine, change)
             case "delete":
                 return self._delete(change)
             case "restore":

@@ -10,6 +10,7 @@ import msgspec
 import sqlalchemy as sa
 
 from hub import reader
+from hub.engine.looking import look
 from hub.engine.new import New, check_places, check_room, check_words, columns, new, words
 from hub.engine.owner import Owner, by, changed, owned
 from hub.ledger import alerts
@@ -19,7 +20,7 @@ from hub.rules.gates import PARTS
 from hub.rules.language import Find, parse
 from hub.rules.numbers import digits
 
-OVER = (State.DONE, State.EXPIRED)
+OVER = (State.DONE, State.EXPIRED, State.PAUSED)
 SILENT = (State.SNOOZED, State.MUTED)
 
 
@@ -110,4 +111,5 @@ async def answered(engine: Owner, alert: Alert, made: New) -> Armed:
     lacks = await engine.until(made.sequence)
     price = made.book.value if lacks == 0 else None
     true = made.true if made.known else lacks == 0 and price is not None and engine.board.true(made.standing)
-    return Armed(alert=alert, price=price, already_true=true, behind=lacks)
+    seen = None if made.spec.plain and made.standing.course is None else look(engine.board, alert.id, made.standing)
+    return Armed(alert=alert, price=price, already_true=true, behind=lacks, look=seen)

@@ -12,12 +12,14 @@ from hub import evidence as words
 from hub.engine.standing import STORM_RINGS, STORM_US, More, Standing
 from hub.frame import Frame
 from hub.ledger.alerts import Rang, Told
-from hub.model import Instrument, Nature, State
+from hub.model import Nature, State
 from hub.rules.course import Turn, What, clause_of, hit_at
 from hub.rules.gates import Hit
 from hub.rules.nodes import Node
-from hub.rules.roots import Book
+from hub.rules.roots import Book, Root
+from hub.rules.series import base, key
 from hub.rules.spec import AlertSpec
+from hub.rules.words import series_words, span_words, value_words
 
 if TYPE_CHECKING:
     from hub.engine.board import Board
@@ -49,7 +51,7 @@ class Ringing:
         self._late_after_us = late_after_us
         self._now_us = now_us
 
-    def ring(self, alert_id: int, standing: Standing, hit: Hit, seen: Evidence) -> None:
+    def ring(self, alert_id: int, standing: Standing, part: int, hit: Hit, seen: Evidence) -> None:
         """It rings, unless it still says nothing after the last time."""
         board, more = self._board, standing.more
         if more is not None and more.cooling_until > board.clock:
@@ -57,7 +59,7 @@ class Ringing:
             self.tell(alert_id, f"its condition came true again, not told: silent until {until} UTC")
             return
         standing.generation += 1
-        rang = self.worded(self._rang(alert_id, standing, hit, seen), standing, seen)
+        rang = self.worded(self._rang(alert_id, standing, hit, seen), standing, part, seen)
         board.batch.fired.append(rang)
         self.tell(alert_id, f"rang: {rang.title}")
         if standing.once:
@@ -83,7 +85,7 @@ class Ringing:
 
     def sided(self, alert_id: int, standing: Standing, seen: Evidence) -> None:
         """A half was armed, or a first value has set the sides."""
-        value = self._shown(seen.value, seen)
+        value = self._shown(standing, 0, seen.value)
         was = seen.before is None or not standing.generation
         self.tell(alert_id, f"takes its side from {value}" if was else f"armed again at {value}")
         self._board.batch.urgent = True
@@ -91,10 +93,10 @@ class Ringing:
     def turned(self, alert_id: int, standing: Standing, turn: Turn, part: int, seen: Evidence) -> None:
         """What came of a course."""
         self._board.batch.urgent = True
-        value = self._shown(seen.value, seen)
+        value = self._shown(standing, part, seen.value)
         match turn.what:
             case What.RANG:
-                self.ring(alert_id, standing, turn.hit or self._hit(standing, part, seen), seen)
+                self.ring(alert_id, standing, part, turn.hit or self._hit(standing, part, seen), seen)
             case What.HOLDING:
                 self.tell(alert_id, f"its condition holds, at {value}")
             case What.LET_GO:
@@ -115,10 +117,9 @@ class Ringing:
     def _spec(self, standing: Standing) -> AlertSpec:
         return self._board.maker.spec_of(standing)
 
-    def _shown(self, value: float, seen: Evidence) -> str:
-        instrument = self._board.catalogue.get(seen.book.instrument)
-        least = instrument.decimals if instrument else 2
-        return words.amount(value, least + 3, least=least)
+    def _shown(self, standing: Standing, part: int, value: float) -> str:
+        series = clause_of(self._spec(standing), part).series
+        return value_words(series, value, self._board.catalogue.get)
 
     # --------------------------------------------------------------------------------------------- trigger
 
@@ -154,16 +155,53 @@ class Ringing:
         seen = Evidence.of(standing.books[0], None)
         hit = self._hit(standing, 0, seen)
         rang = msgspec.structs.replace(self._rang(alert_id, standing, hit, seen), late=False, ticked_at=now)
-        return self.worded(rang, standing, seen)
+        return self.worded(rang, standing, 0, seen)
 
-    def worded(self, rang: Rang, standing: Standing, seen: Evidence) -> Rang:
-        instrument = self._board.catalogue.get(rang.instrument) or Instrument(id=rang.instrument, name=rang.instrument)
-        spec = self._spec(standing)
-        rang = msgspec.structs.replace(rang, note=spec.note)
+    def worded(self, rang: Rang, standing: Standing, part: int, seen: Evidence) -> Rang:
+        spec, get = self._spec(standing), self._board.catalogue.get
+        clause = clause_of(spec, part)
+        rang = msgspec.structs.replace(
+            rang, note=spec.note, detail="\n".join(self._details(standing, spec, part, seen, rang))
+        )
         return msgspec.structs.replace(
             rang,
-            title=words.headline(rang, instrument),
-            text=words.evidence(rang, instrument, standing.text),
+            title=words.headline(rang, spec, clause, get),
+            text=words.evidence(rang, clause, standing.text, get),
             urgent=spec.urgent,
             via=spec.via,
         )
+
+    def _details(self, standing: Standing, spec: AlertSpec, part: int, seen: Evidence, rang: Rang) -> list[str]:
+        """What belongs to the evidence beside the two ticks."""
+        board, get, at = self._board, self._board.catalogue.get, seen.at or seen.received_at
+        node = board.graph.nodes.get(seen.book.key)
+        lines = []
+        then = node.then() if node is not None else None
+        if node is not None and then is not None:
+            of = base(node.series)
+            below = board.graph.nodes.get(key(of))
+            now = below.value if below is not None else seen.value
+            lines.append(words.against(value_words(of, now or 0.0, get), value_words(of, then.value, get), then.at, at))
+        named = {standing.instrument, seen.book.instrument}
+        roots = node.roots if node is not None else ()
+        lines += [_leg(root) for root in roots if root.instrument.id not in named]
+        if spec.join == "and":
+            for other, book in enumerate(standing.books):
+                if other != part and book.value is not None:
+                    what = series_words(clause_of(spec, other).series, get)
+                    lines.append(f"{what} is at {self._shown(standing, other, book.value)}")
+        if spec.hold_us:
+            lines.append(f"it held for {span_words(spec.hold_us)}, to {words.moment(board.clock, at)} UTC")
+        if spec.sources > 1:
+            root = board.graph.root(seen.book.instrument)
+            lines.append(words.sources(board.agreeing(standing, part), root.instrument))
+        return lines
+
+
+def _leg(root: Root) -> str:
+    """The other price that goes into a value: "EUR-USD 1.08320 of 14:02:10.000 UTC"."""
+    book = root.book
+    value = (
+        "?" if book.value is None else words.amount(book.value, root.instrument.decimals + 2, root.instrument.decimals)
+    )
+    return f"{root.instrument.id} {value} of {words.moment(book.at or book.received_at, book.at)} UTC"

@@ -47,6 +47,16 @@ async def snooze(engine: Owner, change: AlertChange) -> Armed:
     return Armed(alert=alert)
 
 
+async def pause(engine: Owner, change: AlertChange) -> Armed:
+    """Until somebody says so; what it would watch then is what it watches now."""
+    async with engine.lock:
+        alert = await owned(engine, change, (*alerts.AWAKE, State.SNOOZED, State.MUTED))
+        values = {"state": State.PAUSED.value, "snoozed_until": None, "muted_until": None, **UNSETTLED}
+        alert = await changed(engine, alert.id, values, f"paused by {by(change)}")
+        engine.board.forget(alert.id)
+    return Armed(alert=alert)
+
+
 async def mute(engine: Owner, change: AlertChange) -> tuple[Alert, ...]:
     """All of the owner's alerts on `instrument`, until a time or until `unmute`. What is snoozed longer stays so."""
     now, until = engine.now_us(), change.until

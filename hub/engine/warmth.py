@@ -13,12 +13,14 @@ import nats.errors
 import nats.js.errors
 
 from hub.engine.board import Board
+from hub.engine.lots import Holdings
 from hub.engine.past import Past
 from hub.frame import Position
 from hub.history import HistoryTrouble
 from hub.plugin import BadRequest
 from hub.rules.lookback import Back
 from hub.rules.nodes import Node
+from hub.rules.series import Portfolio
 from hub.rules.spec import AlertSpec
 
 
@@ -26,6 +28,7 @@ class Engine(Protocol):
     """What is needed of the engine."""
 
     board: Board
+    holdings: Holdings
     lock: asyncio.Lock
 
     @property
@@ -51,6 +54,8 @@ class Warmth:
     async def of(self, spec: AlertSpec, owner_id: int) -> AsyncIterator[None]:
         """Within, the series of an alert that is to be armed are there and warm. BadRequest where they cannot be."""
         graph = self._engine.board.graph
+        if any(isinstance(clause.series, Portfolio) for clause in spec.clauses):
+            await self._engine.holdings.fetch([owner_id])
         nodes = self._used(spec, owner_id)
         try:
             async with self._one_at_a_time:
@@ -87,11 +92,10 @@ class Warmth:
             raise BadRequest(f"its past cannot be read now ({error}); try again") from error
         async with self._engine.lock:
             adopt(cold, twins)
-            for node in sorted(
-                {above for each in cold for root in each.roots for above in self._engine.board.graph.above(root)},
-                key=lambda node: node.order,
-            ):
-                refresh(node)
+            graph = self._engine.board.graph
+            above = {found for each in cold for root in each.roots for found in graph.above(root)}
+            for found in sorted(above, key=lambda each: each.order):
+                refresh(found)
 
 
 def adopt(cold: Sequence[Back], twins: dict[str, Back]) -> None:

@@ -253,7 +253,7 @@ def _behind_others(
 
 def _trigger_row(each: Rang, stream: str, now: int) -> dict[str, Any]:
     row = msgspec.structs.asdict(each)
-    for name in ("owner_id", "instrument", "title", "text", "note", "urgent", "via"):
+    for name in ("owner_id", "instrument", "text", "note", "urgent", "via"):
         del row[name]
     return {**row, "stream": stream, "created_at": now}
 
@@ -277,6 +277,8 @@ def _notification(notification_id: int, each: Rang, trigger_id: int, now: int, d
             source=each.source,
             nature=Nature(each.nature),
             late=each.late,
+            title=each.title,
+            detail=each.detail,
             sequence=each.sequence,
         ),
         instrument=each.instrument,

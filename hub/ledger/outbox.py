@@ -350,5 +350,5 @@ def _trigger(row: sa.RowMapping) -> Trigger | None:
     if row["trigger__id"] is None:
         return None
     names = ("id", "alert_id", "generation", "direction", "level", "before_price", "before_time", "price",
-             "venue_time", "received_at", "source", "late", "sequence")  # fmt: skip
+             "venue_time", "received_at", "source", "late", "title", "detail", "sequence")  # fmt: skip
     return Trigger(**{name: row[f"trigger__{name}"] for name in names}, nature=Nature(row["trigger__nature"]))

@@ -168,6 +168,7 @@ triggers = Table(
     Column("source", Text, nullable=False),
     Column("nature", String(16), nullable=False),
     Column("late", Boolean, nullable=False),
+    Column("title", Text, nullable=False, server_default=""),  # what happened, in a line
     Column("detail", Text, nullable=False, server_default=""),  # what else belongs to the evidence, in lines
     Column("stream", String(64), nullable=False),
     Column("sequence", BigInteger, nullable=False),
@@ -318,13 +319,14 @@ gaps = Table(  # times in which an instrument had no price in open hours
     "gaps",
     metadata,
     Column("id", Key, primary_key=True),
-    Column("reader", String(64), nullable=False),  # the engine that saw it
+    Column("owner_id", ForeignKey("owners.id"), nullable=False),  # who has alerts on it
     Column("instrument", String(64), nullable=False),
     Column("since", BigInteger, nullable=False),  # stream time of the last price before
     Column("until", BigInteger),  # and of the first one behind; null: it goes on
-    Column("told", Boolean, nullable=False, server_default="0"),  # owners have heard that it is blind
+    Column("told", Boolean, nullable=False, server_default="0"),  # its owner has heard that it is blind
     Column("looked_at", BigInteger),  # when it was found out, and told, what happened meanwhile
     Index(None, "looked_at"),
+    Index(None, "owner_id"),
 )
 
 facts = Table(

@@ -5,7 +5,8 @@ import re
 from hub.i18n import _, later
 from hub.model import Alert, Argument, Request
 from hub.plugin import BadRequest, Context
-from hub.rules.language import describe, parse
+from hub.rules.language import parse
+from hub.rules.words import describe
 from plugins.commands.why import evidence
 
 NUMBER = re.compile(r"#?([0-9]{1,15})\b\s*(.*)", re.DOTALL)
@@ -31,10 +32,9 @@ async def said(context: Context, request: Request, alert: Alert) -> tuple[str, .
     """The alert in words, what rang last, and whose hand it was: so much that it can stand in the place of the message
     whose button was pressed."""
     view = await context.alert(request, alert.id)
-    lines = [words(context, alert)]
+    lines = [words(context, alert, request.user.time_zone)]
     if view.last_trigger is not None:
-        decimals = context.decimals_of(alert.instrument)
-        lines.append(evidence(view.last_trigger, decimals, request.user.time_zone, context.now()))
+        lines.append(evidence(context, alert, view.last_trigger, request.user.time_zone, context.now()))
     return (*lines, by(request))
 
 
@@ -42,11 +42,9 @@ def by(request: Request) -> str:
     return _("By {name}.").format(name=request.who.name or request.user.name)
 
 
-def words(context: Context, alert: Alert) -> str:
+def words(context: Context, alert: Alert, zone: str) -> str:
     """In words, or as it stands where it is not understood any more."""
-    instrument = context.catalogue.get(alert.instrument)
     try:
-        spec = parse(alert.text, context.catalogue.find)
+        return describe(parse(alert.text, context.catalogue.find), context.catalogue.get, zone)
     except BadRequest:
         return alert.text
-    return describe(spec, instrument) if instrument else alert.text

@@ -18,12 +18,11 @@ async def run(context: Context, request: Request) -> Reply:
     armed = await context.again(request, alert_id)
     alert = armed.alert
     spec = parse(alert.text, context.catalogue.find)
-    instrument = context.catalogue.find(alert.instrument)
     return Reply(
         title=(_("Alert {id} is armed already") if armed.existed else _("Alert {id} is armed again")).format(
             id=alert.id
         ),
-        lines=(*await said(context, request, alert), *against(armed, spec, instrument)),
+        lines=(*await said(context, request, alert), *against(armed, spec, context, request)),
         buttons=(
             Button(label=_("Why"), line=f"why {alert.id}"),
             Button(label=_("Snooze 1 h"), line=f"snooze {alert.id} 1h"),

@@ -1,19 +1,38 @@
-"""`alert gold > 2400`: rings once the price gets there. The reply says against which price it was armed."""
+"""`alert gold > 2400`: rings once that happens. The reply says against which value it was armed, how far that is."""
 
 import re
 from collections.abc import Sequence
 from contextlib import suppress
 
+import msgspec
+
 from hub import wording
 from hub.i18n import _, later
-from hub.model import Alert, Argument, Armed, Button, Form, Instrument, Reply, Request, State
+from hub.model import Alert, Argument, Armed, Button, Form, Reply, Request, State
 from hub.plugin import BadRequest, Context
-from hub.rules.language import AlertSpec, LanguageError, describe, parse, understood
+from hub.rules.course import clause_of
+from hub.rules.language import AlertSpec, Clock, LanguageError, parse, understood
 from hub.rules.numbers import digits
+from hub.rules.series import Price, measure
+from hub.rules.words import describe, level_words, value_words
+from hub.waiting import part_words
 
-USAGE = 'alert gold > 2400 [once | every time] [band 0.1%] [urgent] [via telegram, push] [note "…"] [now]'
+USAGE = (
+    "alert gold > 2400 [once | every time | at most every 10m] [for 30s] [until friday] [band 0.1%] [confirm 2 sources]"
+    ' [urgent] [via telegram, push] [note "…"] [now]'
+)
 SUMMARY = later("Tells you when a price gets where you are waiting for it.")
-EXAMPLES = ("alert gold > 2400", "alert btc < 60k every time", 'alert silver crosses 30 band 0.5% note "sell half"')
+EXAMPLES = (
+    "alert gold > 2400",
+    "alert silver -5% in 1h",
+    "alert btc outside 60000..70000 every time",
+    "alert gold 22k < 7000 inr/g",
+    "alert gold/silver > 85",
+    "alert rsi(btc, 14, 1h) < 30",
+    "alert gold trails 3%",
+    "alert gold > 2400 and silver > 30",
+    'alert btc < 60k every time note "buy some"',
+)
 
 ARGUMENTS = (
     Argument(name="instrument", about="what to watch", kind="instrument", required=True, example="gold"),
@@ -40,18 +59,16 @@ async def run(context: Context, request: Request) -> Reply:
         return empty()
     line = NOW.sub("", request.arguments)
     try:
-        parse(line, context.catalogue.find)
+        parse(line, context.catalogue.find, clock(context, request))
     except LanguageError as error:
         return form(context, error, line)
     armed = await context.create_alert(request, request.arguments)
     alert = armed.alert
     spec = parse(alert.text, context.catalogue.find)
-    instrument = context.catalogue.get(alert.instrument)
-    assert instrument is not None, f"{alert.instrument} was understood, so it is in the catalogue"
     on = [each for each in await context.destinations(request) if not each.disabled]
     reachable = [each for each in on if each.platform in spec.via] or on
-    lines = [describe(spec, instrument), *against(armed, spec, instrument)]
-    lines += doubts(armed, spec, instrument)
+    lines = [describe(spec, context.catalogue.get, request.user.time_zone), *against(armed, spec, context, request)]
+    lines += doubts(armed, spec, context)
     lines += near(armed, spec, [view.alert for view in await context.alerts(request)], context)
     if request.arguments.lower().endswith(" now") and not armed.already_true:
         lines.append(_("Its condition does not hold now, so nothing rang yet."))
@@ -75,6 +92,11 @@ async def run(context: Context, request: Request) -> Reply:
     )
 
 
+def clock(context: Context, request: Request) -> Clock:
+    """By which "until friday" is read."""
+    return Clock(now_us=context.now(), zone=request.user.time_zone)
+
+
 def empty() -> Reply:
     """What is still to be said is everything."""
     told = (_("What shall ring when? Write it in a line, as in {examples}.").format(examples=EXAMPLES[0]),)
@@ -91,38 +113,23 @@ def form(
 
 
 def values_of(spec: AlertSpec) -> dict[str, str]:
-    """What the form holds for this alert."""
+    """What the form holds for this alert; empty for one that it has no room for."""
+    clause = spec.plain
+    if clause is None or not isinstance(clause.series, Price):
+        return {}
     told = {
-        "instrument": spec.series.instruments[0],
-        "condition": spec.condition,
-        "level": digits(spec.level),
+        "instrument": clause.series.instrument,
+        "condition": clause.condition,
+        "level": digits(clause.level),
         "repeat": spec.repeat,
         "note": spec.note,
     }
     return {name: value for name, value in told.items() if value}
 
 
-def against(armed: Armed, spec: AlertSpec, instrument: Instrument) -> list[str]:
-    """The price it stands against, how far that is, and what happens where the condition holds already."""
-    if armed.price is None:
-        return [
-            _("There is no price of {instrument} yet: the first one says from which side it waits.").format(
-                instrument=instrument.name
-            )
-        ]
-    side = _("above") if spec.level >= armed.price else _("below")
-    share = wording.percent(abs(distance(armed.price, spec.level)), signed=False)
-    away = wording.price(abs(spec.level - armed.price), instrument.decimals)
-    told = [
-        _("{instrument} is at {price} {currency}: the level is {away} ({share}) {side} it.").format(
-            instrument=instrument.name,
-            price=wording.price(armed.price, instrument.decimals),
-            currency=instrument.currency,
-            away=away,
-            share=share,
-            side=side,
-        )
-    ]
+def against(armed: Armed, spec: AlertSpec, context: Context, request: Request) -> list[str]:
+    """The value it stands against, how far that is, and what happens where the condition holds already."""
+    told = [plain_against(armed, spec, context)] if spec.plain else looked_against(armed, spec, context, request)
     if armed.already_true and armed.alert.generation:
         told.append(_("That holds already: it rings now."))
     elif armed.already_true:
@@ -130,14 +137,46 @@ def against(armed: Armed, spec: AlertSpec, instrument: Instrument) -> list[str]:
     return told
 
 
-def doubts(armed: Armed, spec: AlertSpec, instrument: Instrument) -> list[str]:
-    """A level five times away is rather a slip of the pen than a wish; it is set, and asked about."""
-    if armed.price is None or 1 / FAR < spec.level / armed.price < FAR:
+def plain_against(armed: Armed, spec: AlertSpec, context: Context) -> str:
+    instrument, level = context.catalogue.find(armed.alert.instrument), spec.first.level
+    if armed.price is None:
+        return _("There is no price of {instrument} yet: the first one says from which side it waits.").format(
+            instrument=instrument.name
+        )
+    side = _("above") if level >= armed.price else _("below")
+    share = wording.percent(abs(distance(armed.price, level)), signed=False)
+    away = wording.price(abs(level - armed.price), instrument.decimals)
+    return _("{instrument} is at {price} {currency}: the level is {away} ({share}) {side} it.").format(
+        instrument=instrument.name,
+        price=wording.price(armed.price, instrument.decimals),
+        currency=instrument.currency,
+        away=away,
+        share=share,
+        side=side,
+    )
+
+
+def looked_against(armed: Armed, spec: AlertSpec, context: Context, request: Request) -> list[str]:
+    """Each part as the engine sees it."""
+    if armed.look is None:
         return []
-    level = wording.price(spec.level, instrument.decimals)
+    zone, now, get = request.user.time_zone, context.now(), context.catalogue.get
+    parts = [part_words(clause_of(spec, at), part, get, zone, now) for at, part in enumerate(armed.look.parts)]
+    return [_("It waits for: {waits_for}.").format(waits_for=part) for part in dict.fromkeys(parts)]
+
+
+def doubts(armed: Armed, spec: AlertSpec, context: Context) -> list[str]:
+    """A level five times away is rather a slip of the pen than a wish; it is set, and asked about."""
+    clause = spec.first
+    if len(spec.clauses) > 1 or clause.condition not in ("above", "below", "crosses") or not armed.price:
+        return []
+    if measure(clause.series) not in ("price", "ratio") or 1 / FAR < clause.level / armed.price < FAR:
+        return []
     return [
         _("Is {level} what you meant? The price is {price}. delete {id} takes it back.").format(
-            level=level, price=wording.price(armed.price, instrument.decimals), id=armed.alert.id
+            level=level_words(clause.series, clause.level, context.catalogue.get),
+            price=value_words(clause.series, armed.price, context.catalogue.get),
+            id=armed.alert.id,
         )
     ]
 
@@ -149,11 +188,25 @@ def near(armed: Armed, spec: AlertSpec, others: Sequence[Alert], context: Contex
         if other.id == armed.alert.id or other.instrument != armed.alert.instrument:
             continue
         with suppress(BadRequest):  # one that is not understood any more says so in `alerts`
-            spec_there = parse(other.text, context.catalogue.find)
-            same_way = spec_there.condition == spec.condition and spec_there.series == spec.series
-            if same_way and abs(spec_there.level / spec.level - 1) < NEAR:
+            if nearly_same(parse(other.text, context.catalogue.find), spec):
                 told.append(_("Alert {id} is nearly the same: {other}").format(id=other.id, other=other.text))
     return told
+
+
+def nearly_same(one: AlertSpec, other: AlertSpec) -> bool:
+    """Whether they wait for the same, at levels that lie less than NEAR apart."""
+    if len(one.clauses) != len(other.clauses) or one.join != other.join:
+        return False
+    return all(
+        msgspec.structs.replace(a, level=0.0, high=None) == msgspec.structs.replace(b, level=0.0, high=None)
+        and _close(a.level, b.level)
+        and _close(a.high or 0.0, b.high or 0.0)
+        for a, b in zip(one.clauses, other.clauses, strict=True)
+    )
+
+
+def _close(one: float, other: float) -> bool:
+    return one == other or abs(one - other) < NEAR * max(abs(one), abs(other))
 
 
 def distance(price: float, level: float) -> float:
@@ -174,16 +227,17 @@ def buttons(armed: Armed, spec: AlertSpec) -> tuple[Button, ...]:
 
 
 def facts(armed: Armed, spec: AlertSpec) -> dict[str, object]:
-    alert = armed.alert
+    alert, clause = armed.alert, spec.first
+    away = None if not armed.price or spec.plain is None else round(distance(armed.price, clause.level) * 100, 4)
     return {
         "id": alert.id,
         "text": alert.text,
         "instrument": alert.instrument,
         "state": alert.state.value,
-        "condition": spec.condition,
-        "level": spec.level,
+        "condition": clause.condition,
+        "level": clause.level,
         "price": armed.price,
-        "away_percent": None if armed.price is None else round(distance(armed.price, spec.level) * 100, 4),
+        "away_percent": away,
         "already_true": armed.already_true,
         "existed": armed.existed,
         "behind_frames": armed.behind,

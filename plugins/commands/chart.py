@@ -246,10 +246,11 @@ def level_of(context: Context, view: AlertView, factor: float) -> Level | None:
         spec = parse(view.alert.text, context.catalogue.find)
     except BadRequest:
         return None
-    if spec.series.kind != "price":
+    clause = spec.plain
+    if clause is None:
         return None
-    rising = None if spec.condition == "crosses" else spec.condition == "above"
-    return Level(price=spec.level * factor, rising=rising)
+    rising = None if clause.condition == "crosses" else clause.condition == "above"
+    return Level(price=clause.level * factor, rising=rising)
 
 
 def newest_span(newest: int | None, zone: str) -> dict[str, str]:

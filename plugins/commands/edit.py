@@ -7,7 +7,7 @@ from hub.plugin import Context
 from hub.rules.language import AlertSpec, LanguageError, canonical, parse
 from plugins.commands.acting import ALERT, number_and_rest, said
 from plugins.commands.alert import ARGUMENTS as WORDS
-from plugins.commands.alert import against, doubts, facts, form, values_of
+from plugins.commands.alert import against, clock, doubts, facts, form, values_of
 
 USAGE = 'edit NUMBER gold > 2450 [every time] [band 0.1%] [note "…"]'
 SUMMARY = "Gives an alert other words; alone it shows a form with those that it has."
@@ -24,20 +24,19 @@ async def run(context: Context, request: Request) -> Reply:
         return asked(context, alert_id, text)
     keep, line = line.lower().startswith(KEEP), line.removeprefix(KEEP)
     try:
-        wanted = parse(line, context.catalogue.find)
+        wanted = parse(line, context.catalogue.find, clock(context, request))
     except LanguageError as error:
         return form(context, error, line, title=f"Alert {alert_id}", command=f"edit {alert_id} {KEEP}".rstrip())
     if keep:
         wanted = kept(wanted, parse(text, context.catalogue.find))
     armed = await context.edit_alert(request, alert_id, canonical(wanted), was=text)
     spec = parse(armed.alert.text, context.catalogue.find)
-    instrument = context.catalogue.find(armed.alert.instrument)
     return Reply(
         title=f"Alert {alert_id} says {'that already' if armed.existed else 'something else now'}",
         lines=(
             *await said(context, request, armed.alert),
-            *against(armed, spec, instrument),
-            *doubts(armed, spec, instrument),
+            *against(armed, spec, context, request),
+            *doubts(armed, spec, context),
         ),
         buttons=(Button(label="Why", line=f"why {alert_id}"), Button(label="Delete", line=f"delete {alert_id}")),
         replace=True,
@@ -58,6 +57,7 @@ def kept(wanted: AlertSpec, before: AlertSpec) -> AlertSpec:
 def asked(context: Context, alert_id: int, text: str) -> Reply:
     spec: AlertSpec = parse(text, context.catalogue.find)
     command = f"edit {alert_id} {KEEP}".rstrip()
-    shown = Form(title=f"Alert {alert_id}", command=command, arguments=WORDS, values=values_of(spec))
+    values = values_of(spec)
+    shown = Form(title=f"Alert {alert_id}", command=command, arguments=WORDS, values=values) if values else None
     line = f"Write what it shall say behind its number: edit {alert_id} {text}"
     return Reply(title=f"Alert {alert_id}", lines=(text, line), form=shown, facts={"id": alert_id, "text": text})

@@ -31,7 +31,7 @@ async def run(context: Context, request: Request) -> Reply:
         "alerts": [alert.id for alert in changed],
         "muted_until": wording.iso(until),
     }
-    lines = (*listed(context, changed), by(request))
+    lines = (*listed(context, changed, zone), by(request))
     if not changed:
         idle = _("is muted") if off else _("could ring before that, so there is nothing to mute")
         return Reply(
@@ -68,6 +68,6 @@ def split(arguments: str) -> tuple[str, str]:
     return " ".join(all_words), ""
 
 
-def listed(context: Context, alerts: Sequence[Alert]) -> list[str]:
-    told = [f"{alert.id}: {words(context, alert)}" for alert in alerts[:SHOWN]]
+def listed(context: Context, alerts: Sequence[Alert], zone: str) -> list[str]:
+    told = [f"{alert.id}: {words(context, alert, zone)}" for alert in alerts[:SHOWN]]
     return told + ([_("… and {count} more").format(count=len(alerts) - SHOWN)] if len(alerts) > SHOWN else [])

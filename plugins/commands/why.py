@@ -7,9 +7,10 @@ import msgspec
 from hub import wording
 from hub.evidence import amount
 from hub.i18n import _, later
-from hub.model import Argument, Instrument, Nature, Quote, Reply, Request, Trigger
+from hub.model import Alert, Argument, Instrument, Nature, Quote, Reply, Request, Trigger
 from hub.plugin import AlertView, BadRequest, Context
-from hub.rules.language import describe, parse
+from hub.rules.language import parse
+from hub.rules.words import describe
 
 ARGUMENTS = (Argument(name="alert", about="the number of the alert", kind="alert", required=True, example="12"),)
 USAGE = "why NUMBER"
@@ -27,12 +28,12 @@ async def run(context: Context, request: Request) -> Reply:
     view = await context.alert(request, int(found[1]))
     alert, zone, now = view.alert, request.user.time_zone, context.now()
     instrument = context.catalogue.get(alert.instrument)
-    lines = [words(context, view, instrument), _("It waits for: {waits_for}.").format(waits_for=view.waits_for)]
+    lines = [words(context, view, zone), _("It waits for: {waits_for}.").format(waits_for=view.waits_for)]
     if instrument:
         lines.append(market(instrument, view.quote, zone, now))
     lines += armed(view, instrument, zone, now)
     if view.last_trigger:
-        lines.append(evidence(view.last_trigger, context.decimals_of(alert.instrument), zone, now))
+        lines.append(evidence(context, alert, view.last_trigger, zone, now))
     lines += section(_("Delivered"), view.deliveries)
     lines += section(_("Its life"), view.history)
     return Reply(
@@ -42,12 +43,11 @@ async def run(context: Context, request: Request) -> Reply:
     )
 
 
-def words(context: Context, view: AlertView, instrument: Instrument | None) -> str:
+def words(context: Context, view: AlertView, zone: str) -> str:
     try:
-        spec = parse(view.alert.text, context.catalogue.find)
+        return describe(parse(view.alert.text, context.catalogue.find), context.catalogue.get, zone)
     except BadRequest:
         return view.alert.text
-    return describe(spec, instrument) if instrument else view.alert.text
 
 
 def market(instrument: Instrument, quote: Quote | None, zone: str, now: int) -> str:
@@ -76,9 +76,20 @@ def armed(view: AlertView, instrument: Instrument | None, zone: str, now: int) -
     return [_("Armed {clock} against {price}.").format(clock=wording.clock(alert.armed_at, zone, now), price=price)]
 
 
-def evidence(trigger: Trigger, decimals: int, zone: str, now: int) -> str:
+def evidence(context: Context, alert: Alert, trigger: Trigger, zone: str, now: int) -> str:
     """The tick that crossed and the one before it, in full: rounding must not hide the crossing."""
     when = wording.clock(trigger.venue_time or trigger.received_at, zone, now)
+    nature = "" if trigger.nature == Nature.LIVE else f", {wording.nature(trigger.nature)}"
+    late = _(", told late: the hub was not running then") if trigger.late else ""
+    times = _(", {generation} times so far").format(generation=trigger.generation) if trigger.generation > 1 else ""
+    return f"{_rang(context, alert, trigger, when)} ({trigger.source}{nature}{late}{times})."
+
+
+def _rang(context: Context, alert: Alert, trigger: Trigger, when: str) -> str:
+    if trigger.title and not is_plain(context, alert):
+        detail = "".join(f"; {line}" for line in trigger.detail.splitlines())
+        return _("Rang last {when}: {title}").format(when=when, title=f"{trigger.title}{detail}")
+    decimals = context.decimals_of(alert.instrument)
     price, level = (
         wording.own(amount(value, decimals + 3, least=decimals)) for value in (trigger.price, trigger.level)
     )
@@ -87,18 +98,16 @@ def evidence(trigger: Trigger, decimals: int, zone: str, now: int) -> str:
         if trigger.before_price is None
         else _(" after {price}").format(price=wording.own(amount(trigger.before_price, decimals + 3, least=decimals)))
     )
-    told = _("Rang last {when}: {price}{before} went {direction} through {level} ({source}").format(
-        when=when,
-        price=price,
-        before=before,
-        direction=_(DIRECTIONS[trigger.direction]),
-        level=level,
-        source=trigger.source,
+    return _("Rang last {when}: {price}{before} went {direction} through {level}").format(
+        when=when, price=price, before=before, direction=_(DIRECTIONS[trigger.direction]), level=level
     )
-    nature = "" if trigger.nature == Nature.LIVE else f", {wording.nature(trigger.nature)}"
-    late = _(", told late: the hub was not running then") if trigger.late else ""
-    times = _(", {generation} times so far").format(generation=trigger.generation) if trigger.generation > 1 else ""
-    return f"{told}{nature}{late}{times})."
+
+
+def is_plain(context: Context, alert: Alert) -> bool:
+    try:
+        return parse(alert.text, context.catalogue.find).plain is not None
+    except BadRequest:
+        return True
 
 
 def section(name: str, entries: tuple[str, ...]) -> list[str]:

@@ -15,6 +15,7 @@ def upgrade() -> None:
     op.add_column("alerts", sa.Column("memory", sa.Text(), nullable=True))
     for name in ("dwell_since", "peak", "anchor"):
         op.drop_column("alerts", name)
+    op.add_column("triggers", sa.Column("title", sa.Text(), server_default="", nullable=False))
     op.add_column("triggers", sa.Column("detail", sa.Text(), server_default="", nullable=False))
     op.add_column("series", sa.Column("live", sa.Boolean(), server_default="1", nullable=False))
     op.add_column("series", sa.Column("stale_since", sa.BigInteger(), nullable=True))
@@ -40,12 +41,14 @@ def upgrade() -> None:
     op.create_table(
         "gaps",
         sa.Column("id", KEY, nullable=False),
-        sa.Column("reader", sa.String(length=64), nullable=False),
+        sa.Column("owner_id", KEY, nullable=False),
         sa.Column("instrument", sa.String(length=64), nullable=False),
         sa.Column("since", sa.BigInteger(), nullable=False),
         sa.Column("until", sa.BigInteger(), nullable=True),
         sa.Column("told", sa.Boolean(), server_default="0", nullable=False),
         sa.Column("looked_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["owner_id"], ["owners.id"], name=op.f("fk_gaps_owner_id_owners")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_gaps")),
     )
     op.create_index(op.f("ix_gaps_looked_at"), "gaps", ["looked_at"], unique=False)
+    op.create_index(op.f("ix_gaps_owner_id"), "gaps", ["owner_id"], unique=False)
