@@ -109,7 +109,7 @@ async def _ring(feed: Bell, bus: Bus, owner: int, stack: AsyncExitStack) -> list
     await stack.enter_async_context(bus.serve(names.send("bench"), bot))
     await feed.started.wait()
     change = AlertChange(action="create", owner_id=owner, user_id=1, line="XAU-USD > 2000 every time band 0")
-    answer = await bus.request(names.ENGINE_ALERTS, change, AlertAnswer, 5)
+    answer = await bus.request(names.alerts("engine"), change, AlertAnswer, 5)
     assert answer.armed is not None, answer.error
     latencies = []
     for _ in range(BELLS):

@@ -10,7 +10,8 @@
 | `line` | request, queue | Line → Reply: whatever a person can do |
 | `menu` | request, queue | → Menu: what can be asked, for platforms' own menus |
 | `command.<name>` | request, queue | Request → Reply |
-| `engine.alerts` | request | changes of alerts → the engine, the only writer of live alert state |
+| `alerts.<group>` | request | changes of alerts → the engine of that group of owners, their live state's only writer |
+| `yield.<group>` | request | an engine asks the one that holds the group to let it go |
 | `outbox` | core | nudge: rows were committed for these destinations |
 | `send.<platform>` | request, queue | Message → Receipt, answered by the bot |
 | `check.<platform>` | request, queue | Destination → Checked: whether the bot would send there; nothing is sent |
@@ -42,13 +43,20 @@ QUARANTINE_SUBJECT = "tocsin.quarantine"
 READERS = "readers"
 LINE = "line"
 MENU = "menu"
-ENGINE_ALERTS = "engine.alerts"
 OUTBOX = "outbox"
 STATUS = "status"
 
 log = structlog.get_logger("bus")
 T = TypeVar("T")
 Handler = Callable[[bytes], Awaitable[bytes | None]]
+
+
+def alerts(group: str) -> str:
+    return f"alerts.{token(group)}"
+
+
+def yields(group: str) -> str:
+    return f"yield.{token(group)}"
 
 
 def quote(instrument: str) -> str:

@@ -24,6 +24,7 @@ from hub.callers import permitted
 from hub.config import Config
 from hub.i18n import _
 from hub.ledger import Ledger, outbox, people
+from hub.ledger import alerts as engines
 from hub.ledger import alerts_view as view
 from hub.model import (
     Alert,
@@ -56,6 +57,7 @@ from hub.waiting import waits_for
 
 ENGINE_TIMEOUT_S = 9.0  # below a command's own limit, so that the person hears which of the two it was
 LOOK_TIMEOUT_S = 2.0
+HANDED_OVER_S = (0.1, 0.2, 0.4, 0.8)
 STATUS_WAIT_S = 0.25
 CHECK_TIMEOUT_S = 5.0  # the first check of a push bot imports its library
 TEST_WAIT_S = 8.0
@@ -359,7 +361,15 @@ class HubContext:
     async def _ask_engine(self, request: Request, action: Any, timeout_s: float, **details: Any) -> AlertAnswer:
         user = request.user
         change = AlertChange(action=action, owner_id=user.owner_id, user_id=user.id, user_name=user.name, **details)
-        return await self._bus.request(subjects.ENGINE_ALERTS, change, AlertAnswer, timeout_s)
+        group = engines.group_of(user.owner_id, shared=self._ledger.shared)
+        for wait_s in HANDED_OVER_S if self._ledger.shared else ():
+            try:
+                return await self._bus.request(subjects.alerts(group), change, AlertAnswer, timeout_s)
+            except TryLater as error:
+                if not isinstance(error.__cause__, nats.errors.NoRespondersError):
+                    raise
+            await asyncio.sleep(wait_s)  # its owners are on their way from one engine to another
+        return await self._bus.request(subjects.alerts(group), change, AlertAnswer, timeout_s)
 
     def _view(self, stored: view.StoredAlert, user: User, look: Look | None) -> AlertView:
         alert = stored.alert

@@ -373,9 +373,9 @@ class AlertChange(Noun, frozen=True, kw_only=True):
 
 class Armed(Noun, frozen=True, kw_only=True):
     """The engine's answer. `price` is the value of its first series, which a new alert was armed against;
-    `already_true`: its condition holds now, so it waits for the next cross; `behind` counts frames that the engine has not read yet (it
-    is armed at their end); `existed`: the owner has this very alert already, nothing was added. `look` comes with an
-    alert that watches more than an instrument's own price."""
+    `already_true`: its condition holds now, so it waits for the next cross; `behind` counts frames that the engine has
+    not read yet (it is armed at their end); `existed`: the owner has this very alert already, nothing was added. `look`
+    comes with an alert that watches more than an instrument's own price."""
 
     alert: Alert
     price: float | None = None

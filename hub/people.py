@@ -19,7 +19,7 @@ from hub.bus import Bus
 from hub.cache import keys
 from hub.callers import rank
 from hub.i18n import _
-from hub.ledger import Ledger, LedgerTrouble, belongings, codes, outbox, people, places
+from hub.ledger import Ledger, LedgerTrouble, alerts, belongings, codes, outbox, people, places
 from hub.model import SECOND_US, AlertAnswer, AlertChange, Place, Request, Role, User, Who
 from hub.plugin import BadRequest, Identity, Joined, LinkCode, Person, TryLater
 
@@ -136,7 +136,8 @@ class People:
             from_user_id=source.id,
         )
         try:
-            answer = await self._bus.request(subjects.ENGINE_ALERTS, change, AlertAnswer, ENGINE_TIMEOUT_S)
+            group = alerts.group_of(target.owner_id, shared=self._ledger.shared)
+            answer = await self._bus.request(subjects.alerts(group), change, AlertAnswer, ENGINE_TIMEOUT_S)
         except TryLater as error:
             if isinstance(error.__cause__, nats.errors.NoRespondersError):
                 raise BadRequest(_("the alert engine does not answer now, nothing was changed; try again")) from error

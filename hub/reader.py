@@ -425,6 +425,13 @@ async def _bucket(bus: Bus) -> KeyValue:
 
 async def frames_between(bus: Bus, after: int, last: int) -> AsyncIterator[Frame]:
     """What the stream holds behind `after` up to `last`, once; for a service that catches up before it starts."""
+    async for read in reads_between(bus, after, last):
+        if read.frame is not None:
+            yield read.frame
+
+
+async def reads_between(bus: Bus, after: int, last: int) -> AsyncIterator[Read]:
+    """The same with their sequences, and with what is no frame."""
     while last > after and not await is_there(bus, last):
         last -= 1  # somebody removed it: it will never come
     tail = Tail(bus)
@@ -440,8 +447,14 @@ async def frames_between(bus: Bus, after: int, last: int) -> AsyncIterator[Frame
                 following.result()
             read = getting.result()
             sequence = read.sequence
-            if read.frame is not None:
-                yield read.frame
+            yield read
     finally:
         following.cancel()
         await asyncio.wait({following})
+
+
+async def gone(bus: Bus, reader: str) -> None:
+    """A reader of that name is no more: nothing is kept in the stream for it."""
+    with contextlib.suppress(nats.errors.Error, nats.js.errors.Error, TimeoutError):
+        bucket = await bus.steady(_bucket(bus))
+        await bus.steady(bucket.delete(reader))

@@ -112,6 +112,6 @@ async def room(
         async with AsyncExitStack() as stack:
             if engine:
                 made.engine = await stack.enter_async_context(running(bus, ledger))
-                await stack.enter_async_context(bus.serve(subjects.ENGINE_ALERTS, made.engine.answer))
+                await stack.enter_async_context(bus.serve(subjects.alerts("engine"), made.engine.answer))
             await stack.enter_async_context(made.commands.serving())
             yield made

@@ -221,7 +221,7 @@ async def room(
         )
         async with commands.serving():
             if engine:
-                async with bus.serve(subjects.ENGINE_ALERTS, fake.serve):
+                async with bus.serve(subjects.alerts("engine"), fake.serve):
                     yield Room(bus, commands, fake, quotes, history, cache)
             else:
                 yield Room(bus, commands, fake, quotes, history, cache)

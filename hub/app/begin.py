@@ -73,5 +73,5 @@ async def newest_epoch(bus: Bus, history: History, ledger: Ledger) -> int:
     publish under an older one, which readers take for what they have already."""
     state = await reader.stream_state(bus)
     newest = await reader.frame_at(bus, state.last) if state.last >= state.first > 0 else None
-    engine = await ledger.read(alerts.position)
-    return max((await history.position()).epoch, engine.epoch, newest.epoch if newest else 0)
+    read = await ledger.read(alerts.newest_epoch)
+    return max((await history.position()).epoch, read, newest.epoch if newest else 0)

@@ -31,6 +31,7 @@ from hub.config import Config
 from hub.delivery import Delivery
 from hub.digests import Digests
 from hub.engine import Engine
+from hub.engine.share import Share
 from hub.frame import Position
 from hub.held import INGEST, Held
 from hub.history import History, HistoryTrouble
@@ -73,7 +74,7 @@ async def services_of(edges: Edges) -> Part:
     catalogue = build_catalogue(config.instruments, {symbol for feed in config.feeds for symbol in feed.symbols})
     await reader.ensure_streams(bus, lambda: secrets.token_hex(8), config.bus.max_mb * 800_000)
     sort = await nature.settled_nature(config, ledger) if "ingest" in roles else await nature.stored_nature(ledger)
-    wanted = _leased(config)
+    wanted = _leased(config, shared=ledger.shared)
     newest = partial(newest_epoch, bus, edges.history, ledger) if INGEST in wanted else None
     held = Held(ledger, wanted, holder, newest)
     services: list[tuple[str, Service]] = []
@@ -89,6 +90,10 @@ async def services_of(edges: Edges) -> Part:
             services.append((name, service))
             told.append(status)
 
+    if ledger.shared and "alert" in roles:
+        share = _share(edges, catalogue, delivery, holder)
+        services.append((alerts.ENGINE, share.run))
+        told.append(share.status)
     build = partial(_single_services, edges, catalogue, delivery, held)
     if await held.take():
         more, tellers, settled = await build(edges.stack)
@@ -154,7 +159,7 @@ async def _single_services(
         if config.history.ticks_for:
             services.append(("retention", partial(keep_for, history, config.history.ticks_for)))
     if engine is not None:
-        await stack.enter_async_context(bus.serve(names.ENGINE_ALERTS, engine.answer))
+        await stack.enter_async_context(bus.serve(names.alerts(alerts.ENGINE), engine.answer))
         services += [(alerts.ENGINE, engine.run), ("holdings", engine.holdings.watch)]
         told.append(engine.status)
     if recorder or engine:
@@ -201,6 +206,18 @@ async def _engine(
     stored = await edges.ledger.read(alerts.position)
     position = await reader.settle_start(edges.bus, alerts.ENGINE, stored, stream)
     await edges.ledger.write(lambda c: alerts.begin_position(c, position, stored))
+    epochs = {alerts.ENGINE: held.epochs[alerts.ENGINE]}
+    return await _loaded(edges, catalogue, tail, delivery, epochs, position)
+
+
+async def _loaded(
+    edges: Edges,
+    catalogue: Catalogue,
+    tail: reader.Tail,
+    delivery: Delivery | None,
+    epochs: dict[str, int],
+    position: Position,
+) -> Engine:
     section = edges.config.alerts
     engine = Engine(
         edges.bus,
@@ -208,7 +225,7 @@ async def _engine(
         catalogue,
         tail,
         position,
-        lease_epoch=held.epochs[alerts.ENGINE],
+        leases=epochs,
         band_percent=section.band_percent,
         late_after_s=section.late_after_s,
         per_person=section.per_person,
@@ -217,6 +234,13 @@ async def _engine(
     )
     await engine.load()
     return engine
+
+
+def _share(edges: Edges, catalogue: Catalogue, delivery: Delivery | None, holder: str) -> Share:
+    async def build(epochs: dict[str, int], position: Position) -> Engine:
+        return await _loaded(edges, catalogue, reader.Tail(edges.bus), delivery, epochs, position)
+
+    return Share(edges.bus, edges.ledger, build, holder)
 
 
 async def _ingest(edges: Edges, catalogue: Catalogue, epoch: int) -> Ingest:
@@ -232,10 +256,11 @@ async def _ingest(edges: Edges, catalogue: Catalogue, epoch: int) -> Ingest:
     )
 
 
-def _leased(config: Config) -> tuple[str, ...]:
-    """What this core would run that is one in all cores."""
+def _leased(config: Config, *, shared: bool) -> tuple[str, ...]:
+    """What this core would run that is one in all cores. Engines of a ledger that is shared share the owners."""
     roles = config.hub.roles
-    wanted = {RECORDER: "record" in roles, alerts.ENGINE: "alert" in roles, INGEST: "ingest" in roles and config.feeds}
+    alone = "alert" in roles and not shared
+    wanted = {RECORDER: "record" in roles, alerts.ENGINE: alone, INGEST: "ingest" in roles and config.feeds}
     return tuple(name for name, is_wanted in wanted.items() if is_wanted)
 
 

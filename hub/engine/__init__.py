@@ -10,7 +10,7 @@ there, and it hears what comes after. Depends on hub.reader, hub.rules, hub.ledg
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -60,7 +60,7 @@ class Engine:
         tail: reader.Tail,
         position: Position,
         *,
-        lease_epoch: int,
+        leases: Mapping[str, int],
         band_percent: float,
         late_after_s: float,
         per_person: int,
@@ -72,8 +72,9 @@ class Engine:
         self.ledger = ledger
         self.tail = tail
         self.position = position
-        self.lease_epoch = lease_epoch
+        self.leases = dict(leases)
         self.now_us = now_us
+        self._name = min(leases)  # under which a frame that it dies over is found out
         new_board = partial(
             Board, catalogue, band_percent=band_percent, late_after_us=round(late_after_s * SECOND_US), now_us=now_us
         )
@@ -85,8 +86,10 @@ class Engine:
         self._changes = Changes(self)
         self._catalogue = catalogue
         self._deliverer = deliverer
+        self.bring: Callable[[int], Awaitable[bool]] = self._works_for
         self._passed = asyncio.Condition()
-        self._batches = reader.Batches(tail, tail.reader(position.sequence), self._mark, self._forget_tries)
+        self._queue = tail.reader(position.sequence)
+        self._batches = reader.Batches(tail, self._queue, self._mark, self._forget_tries)
         self._committed = position
         self._committed_at = time.monotonic()
         self._reported_at = 0.0
@@ -95,7 +98,7 @@ class Engine:
 
     async def load(self) -> None:
         """Alerts and series as they were committed."""
-        rows, values = await self.ledger.read(lambda c: (alerts.load(c), alerts.load_series(c)))
+        rows, values = await self.ledger.read(lambda c: (alerts.load(c, self.leases), alerts.load_series(c)))
         await self.holdings.fetch({row.owner_id for row in rows if "portfolio" in row.text})
         self.board.load_prices(values)
         self.board.load(rows, self.position)
@@ -116,17 +119,48 @@ class Engine:
             await self._batches.forget()
             raise
 
+    async def read_to(self, sequence: int) -> None:
+        """All frames up to there, without a tail: for an engine that is about to join another one."""
+        async for read in reader.reads_between(self.bus, self.position.sequence, sequence):
+            self._queue.put_nowait(read)
+            if self._queue.qsize() >= reader.BATCH or read.sequence >= sequence:
+                while not self._queue.empty():
+                    await self._take_batch(await self._batches.next())
+
+    async def join(self, other: "Engine") -> None:
+        """Takes over all that the other one works for; both stand at the same place, and neither is running."""
+        await other.commit()
+        await self.commit()
+        await other._batches.forget()
+        self.leases |= other.leases
+        self.board.absorb(other.board)
+
+    async def part(self, groups: Collection[str]) -> None:
+        """Lets go of these owners: what came of them so far is committed."""
+        async with self.lock:
+            await self.commit()
+            gone = [
+                alert_id
+                for alert_id, standing in self.board.standing.items()
+                if alerts.group_of(standing.owner_id, shared=True) in groups
+            ]
+            for alert_id in gone:
+                self.board.forget(alert_id)
+            for group in groups:
+                self.leases.pop(group, None)
+
     async def _take_batch(self, reads: Sequence[reader.Read]) -> None:
         async with self.lock:
             for read in reads:
                 self._take(read)
             if self.board.batch.news or self._batches.marked or self._due():
-                await self._commit()
+                await self.commit()
         async with self._passed:
             self._passed.notify_all()
         if time.monotonic() - self._reported_at > COMMIT_EVERY_S * 2:
             self._reported_at = time.monotonic()
-            await reader.report_quietly(self.bus, alerts.ENGINE, self._committed.sequence)
+            for group in tuple(self.leases):
+                await reader.report_quietly(self.bus, group, self._committed.sequence)
 
     def _due(self) -> bool:
         return time.monotonic() - self._committed_at >= COMMIT_EVERY_S
@@ -141,26 +175,30 @@ class Engine:
         self.position = msgspec.structs.replace(place, sequence=read.sequence)
         self.board.passed(read.sequence)
 
-    async def until(self, sequence: int) -> int:
+    async def until(self, sequence: int, patience_s: float | None = ARM_WAIT_S) -> int:
         """Waits until that frame is read; how many are lacking if that takes too long."""
         try:
-            async with asyncio.timeout(ARM_WAIT_S), self._passed:
+            async with asyncio.timeout(patience_s), self._passed:
                 await self._passed.wait_for(lambda: self.position.sequence >= sequence)
         except TimeoutError:
             return max(sequence - self.position.sequence, 0)
         return 0
 
+    async def _works_for(self, _owner_id: int) -> bool:
+        """Whether it works for that owner too: always, where no other engine does (hub.engine.share has its own)."""
+        return True
+
     # ---------------------------------------------------------------------------------------------- commit
 
-    async def _commit(self) -> None:
+    async def commit(self) -> None:
         """State, triggers, outbox and position together; tried again for ever while the ledger is full or away."""
-        batch, place = self.board.batch, self.position
+        batch, place, held = self.board.batch, self.position, dict(self.leases)
         changes, prices = self.board.changes(), self.board.prices()
 
         def transaction(c: sa.Connection) -> list[Due]:
             now = self.now_us()
             worker, until = self.claim(now)
-            alerts.save_position(c, place, self.lease_epoch)
+            alerts.save_position(c, place, held)
             alerts.save_states(c, changes)
             alerts.save_series(c, prices)
             alerts.save_told(c, batch.told)
@@ -203,7 +241,7 @@ class Engine:
     async def _mark(self, sequence: int) -> int:
         while True:
             try:
-                return await self.ledger.write(lambda c: alerts.mark_try(c, sequence))
+                return await self.ledger.write(lambda c: alerts.mark_try(c, sequence, self._name))
             except LedgerTrouble as error:
                 await self._wait(error)
 
@@ -216,7 +254,7 @@ class Engine:
     async def _forget_tries(self) -> None:
         """At the end only. Where it fails, the first frames are taken one by one the next time."""
         with contextlib.suppress(LedgerTrouble):
-            await self.ledger.write(alerts.forget_tries)
+            await self.ledger.write(lambda c: alerts.forget_tries(c, self._name))
 
     # ---------------------------------------------------------------------------------------------- status
 

@@ -22,7 +22,7 @@ class Owner(Protocol):
     ledger: Ledger
     board: Board
     lock: asyncio.Lock
-    lease_epoch: int
+    leases: dict[str, int]
     now_us: Callable[[], int]
 
 
@@ -30,7 +30,7 @@ async def adopt(engine: Owner, change: AlertChange) -> dict[str, int]:
     """What went from `from_owner_id` to `owner_id`, rows by table."""
 
     def transaction(c: sa.Connection) -> tuple[dict[str, int], dict[int, int]]:
-        leases.assert_held(c, alerts.ENGINE, engine.lease_epoch)
+        leases.assert_all(c, engine.leases)
         source, target = _both(c, change)
         now, doubled = engine.now_us(), belongings.doubled(c, source, target)
         for alert_id, same in doubled.items():

@@ -25,7 +25,7 @@ from hub.plugin import BadRequest, Catalogue
 from hub.rules.course import PENDING, What
 from hub.rules.gates import PARTS, Gate, Hit, Level, Zone
 from hub.rules.graph import Graph
-from hub.rules.lookback import CandleNode
+from hub.rules.lookback import Back, CandleNode
 from hub.rules.nodes import Node, PortfolioNode
 from hub.rules.roots import Book, Other, Root
 
@@ -521,6 +521,32 @@ class Board:
             self.ringing.tell(alert_id, "what the portfolio holds has changed: the next value sets its side")
         self.batch.urgent = True
 
+    def absorb(self, other: "Board") -> None:
+        """All alerts of a board that stands at the same place in the stream. Series that this one has are the same
+        there; of those that it has not, the past comes along."""
+        for alert_id, standing in other.standing.items():
+            moved = self.maker.made(self.maker.spec_of(standing), standing.text, standing.owner_id, alert_id)
+            standing.books = moved.books
+            if standing.more is not None and moved.more is not None:
+                standing.more.nodes = moved.more.nodes
+            self.standing[alert_id] = standing
+        for node in self.graph.cold():
+            twin = other.graph.nodes.get(node.key)
+            if isinstance(twin, Back):
+                node.adopt(twin)
+        for each in sorted(self.graph.nodes.values(), key=lambda node: node.order):
+            refresh(each)
+        heard_later = {arming.alert_id for armings in other.waiting.values() for arming in armings}
+        for place, armings in other.waiting.items():
+            self.waiting.setdefault(place, []).extend(armings)
+        for alert_id, standing in other.standing.items():
+            if (silence := other.silences.get(alert_id)) is not None:
+                self.silences.put(alert_id, silence.until, silence.then)
+            elif alert_id not in heard_later:
+                self._put(standing)
+            self._plan(alert_id, standing)
+        self.natures |= other.natures
+
     def _take_out(self, alert_id: int, standing: Standing) -> None:
         if alert_id in self.silences:
             return
@@ -592,6 +618,13 @@ def price_key(instrument: str) -> str:
 
 def instrument_of(key: str) -> str:
     return key.partition("(")[2].rstrip(")")
+
+
+def refresh(node: Node) -> None:
+    """Its value by what is known now; no gate hears of it."""
+    node.value = node.compute(False)
+    if node.book is not None and node.value is not None:
+        node.book.value, node.book.live = node.value, True
 
 
 def _has_portfolio(standing: Standing) -> bool:

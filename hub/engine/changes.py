@@ -52,6 +52,8 @@ class Changes:
     async def _answer(self, change: AlertChange) -> AlertAnswer:
         match change.action:
             case "adopt":
+                if not await self.engine.bring(change.from_owner_id):
+                    raise BadRequest("the alerts of the two could not be brought together now; try again")
                 return AlertAnswer(moved=await adopt(self.engine, change))
             case "mute":
                 return AlertAnswer(alerts=await mute(self.engine, change))

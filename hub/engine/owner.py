@@ -4,7 +4,7 @@ Depends on hub.ledger.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import sqlalchemy as sa
@@ -32,7 +32,7 @@ class Owner(Protocol):
     board: "Board"
     warmth: "Warmth"
     lock: asyncio.Lock
-    lease_epoch: int
+    leases: dict[str, int]  # of the groups of owners that it works for, with their epochs
     per_person: int  # alerts that one owner can have
     now_us: Callable[[], int]
 
@@ -44,6 +44,11 @@ class Owner(Protocol):
 
     def claim(self, now: int) -> tuple[str, int]:
         """Who rows of the outbox are claimed for at once, and until when."""
+        ...
+
+    @property
+    def bring(self) -> Callable[[int], Awaitable[bool]]:
+        """Has the engine work for that owner as well; False where it cannot now."""
         ...
 
     async def told(self, rang: Sequence[Rang], dues: Sequence[Due]) -> None: ...
@@ -72,10 +77,10 @@ def _cure(alert: Alert) -> str:
 
 
 async def held(engine: Owner, work: Callable[[sa.Connection], T]) -> T:
-    """One transaction, in which the engine's lease is its own."""
+    """One transaction, in which the engine's leases are its own."""
 
     def transaction(c: sa.Connection) -> T:
-        leases.assert_held(c, alerts.ENGINE, engine.lease_epoch)
+        leases.assert_all(c, engine.leases)
         return work(c)
 
     return await engine.ledger.write(transaction)

@@ -12,7 +12,7 @@ from typing import Protocol
 import nats.errors
 import nats.js.errors
 
-from hub.engine.board import Board
+from hub.engine.board import Board, refresh
 from hub.engine.lots import Holdings
 from hub.engine.past import Past
 from hub.frame import Position
@@ -102,13 +102,6 @@ def adopt(cold: Sequence[Back], twins: dict[str, Back]) -> None:
     for node in cold:
         if node.cold:
             node.adopt(twins[node.key])
-
-
-def refresh(node: Node) -> None:
-    """Its value by what is known now; no gate hears of it."""
-    node.value = node.compute(False)
-    if node.book is not None and node.value is not None:
-        node.book.value, node.book.live = node.value, True
 
 
 def _below(node: Node) -> list[Node]:

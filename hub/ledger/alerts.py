@@ -4,7 +4,7 @@ Functions of a SQLAlchemy connection, all called by hub.engine, the only writer 
 the one that matters: states, triggers, outbox and position in the caller's one transaction.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -12,11 +12,14 @@ import sqlalchemy as sa
 
 from hub.frame import RUNNING, Position
 from hub.ledger import tables as t
-from hub.ledger.leases import LeaseLost, assert_held
+from hub.ledger.leases import LeaseLost, assert_all
 from hub.ledger.outbox import Describe, Due, backlog
 from hub.model import Alert, Destination, Instrument, Nature, Notification, State, Trigger
 
 ENGINE = "engine"
+"""The lease, position and subject of the one engine of a ledger that no other core uses."""
+GROUPS = 16
+"""Owners fall into so many groups where several engines share them; each group is one engine's at a time."""
 AWAKE = (State.ARMED, State.FIRED, State.DWELLING, State.COOLING)
 HELD = (*AWAKE, State.SNOOZED, State.MUTED)
 """Alerts that can ring, or will be able to again by themselves."""
@@ -24,7 +27,7 @@ KEPT = (*HELD, State.PAUSED)
 """Those that are not over."""
 
 
-class AlertRow(msgspec.Struct, frozen=True, kw_only=True):
+class AlertRow(msgspec.Struct, frozen=True):
     """What the engine needs of an alert."""
 
     id: int
@@ -107,11 +110,23 @@ class Told(NamedTuple):
     text: str
 
 
-def load(connection: sa.Connection) -> list[AlertRow]:
-    """Every alert that the engine holds or may have to wake."""
+def groups(*, shared: bool) -> tuple[str, ...]:
+    """All groups of owners, by the names of their leases."""
+    return tuple(f"{ENGINE}-{number}" for number in range(GROUPS)) if shared else (ENGINE,)
+
+
+def group_of(owner_id: int, *, shared: bool) -> str:
+    return f"{ENGINE}-{owner_id % GROUPS}" if shared else ENGINE
+
+
+def load(connection: sa.Connection, of_groups: Collection[str] = (ENGINE,)) -> list[AlertRow]:
+    """Every alert that the engine of these groups holds or may have to wake."""
     columns = [t.alerts.c[name] for name in AlertRow.__struct_fields__]
-    rows = connection.execute(sa.select(*columns).where(t.alerts.c.state.in_(HELD)))
-    return [AlertRow(**row._mapping) for row in rows]
+    query = sa.select(*columns).where(t.alerts.c.state.in_(HELD))
+    if ENGINE not in of_groups:
+        query = query.where((t.alerts.c.owner_id % GROUPS).in_([int(name.rpartition("-")[2]) for name in of_groups]))
+    rows = connection.execute(query.execution_options(yield_per=10_000))
+    return [AlertRow(*row) for row in rows]
 
 
 def load_series(connection: sa.Connection) -> dict[str, SeriesValue]:
@@ -119,10 +134,17 @@ def load_series(connection: sa.Connection) -> dict[str, SeriesValue]:
 
 
 def position(connection: sa.Connection, reader: str = ENGINE) -> Position:
-    row = connection.execute(sa.select(t.positions).where(t.positions.c.reader == reader)).first()
-    if row is None:
-        return Position()
-    return Position(**{name: row._mapping[name] for name in Position.__struct_fields__})
+    """Where it stands; a group that never stood alone stands where the one engine of all did."""
+    for name in dict.fromkeys((reader, ENGINE)):
+        row = connection.execute(sa.select(t.positions).where(t.positions.c.reader == name)).first()
+        if row is not None:
+            return Position(**{field: row._mapping[field] for field in Position.__struct_fields__})
+    return Position()
+
+
+def newest_epoch(connection: sa.Connection) -> int:
+    """The highest epoch of ingest that any engine has read."""
+    return connection.execute(sa.select(sa.func.max(t.positions.c.epoch))).scalar() or 0
 
 
 # The statements of a commit are built once: building one costs more than running it.
@@ -177,14 +199,19 @@ def begin_position(
         connection.execute(t.positions.insert().values(reader=reader, **values))
 
 
-def save_position(connection: sa.Connection, place: Position, lease_epoch: int, reader: str = ENGINE) -> None:
-    """With the assertion that the reader's lease is still ours; LeaseLost if not. SQLite has one writer at a time;
-    elsewhere nobody may take the lease, and load what is there, while this transaction runs."""
+def save_position(connection: sa.Connection, place: Position, held: Mapping[str, int]) -> None:
+    """Of these groups, with the assertion that the leases are still ours; LeaseLost if not. SQLite has one writer at a
+    time; elsewhere nobody may take a lease, and load what is there, while this transaction runs."""
     if connection.dialect.name != "sqlite":
-        assert_held(connection, reader, lease_epoch)
-    values = {**msgspec.structs.asdict(place), "reader": reader, "lease": lease_epoch}
-    if not connection.execute(_SAVE_POSITION, values).rowcount:
-        raise LeaseLost(f"the lease {reader!r} of epoch {lease_epoch} was taken over")
+        assert_all(connection, held)
+        values = msgspec.structs.asdict(place)
+        found = connection.execute(t.positions.update().where(t.positions.c.reader.in_(held)).values(values)).rowcount
+    else:
+        values = msgspec.structs.asdict(place)
+        rows = [{**values, "reader": name, "lease": epoch} for name, epoch in held.items()]
+        found = sum(connection.execute(_SAVE_POSITION, row).rowcount for row in rows)
+    if found != len(held):
+        raise LeaseLost(f"a lease among {', '.join(held)} was taken over")
 
 
 def save_series(connection: sa.Connection, values: Iterable[SeriesValue]) -> None:
@@ -387,5 +414,5 @@ def mark_try(connection: sa.Connection, sequence: int, reader: str = ENGINE) -> 
     return int(before) + 1
 
 
-def forget_tries(connection: sa.Connection) -> None:
-    connection.execute(t.tries.delete().where(t.tries.c.reader == ENGINE))
+def forget_tries(connection: sa.Connection, reader: str = ENGINE) -> None:
+    connection.execute(t.tries.delete().where(t.tries.c.reader == reader))

@@ -6,6 +6,7 @@ connection; times are wall times in microseconds.
 """
 
 from collections.abc import Collection, Mapping
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -76,3 +77,33 @@ def assert_held(connection: sa.Connection, name: str, epoch: int) -> None:
     found = connection.execute(query).scalar()
     if found != epoch:
         raise LeaseLost(f"the lease {name!r} of epoch {epoch} was taken over by epoch {found}")
+
+
+def assert_all(connection: sa.Connection, held: Mapping[str, int]) -> None:
+    """The same of several, by name and epoch, in one statement."""
+    query = (
+        sa.select(leases.c.name, leases.c.epoch)
+        .where(leases.c.name.in_(held))
+        .order_by(leases.c.name)
+        .with_for_update(read=True)
+    )
+    found = {row.name: row.epoch for row in connection.execute(query)}
+    if found != dict(held):
+        lost = sorted(name for name, epoch in held.items() if found.get(name) != epoch)
+        raise LeaseLost(f"the leases {', '.join(lost)} were taken over")
+
+
+class Lease(NamedTuple):
+    name: str
+    holder: str
+    until: int
+
+
+def look(connection: sa.Connection, prefix: str) -> list[Lease]:
+    """Those whose name begins so."""
+    query = sa.select(leases.c.name, leases.c.holder, leases.c.until).where(leases.c.name.startswith(prefix))
+    return [Lease(*row) for row in connection.execute(query.order_by(leases.c.name))]
+
+
+def forget(connection: sa.Connection, name: str) -> None:
+    connection.execute(leases.delete().where(leases.c.name == name))
