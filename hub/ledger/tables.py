@@ -187,7 +187,7 @@ notifications = Table(
     Column("trigger_id", ForeignKey("triggers.id")),
     Column("title", Text, nullable=False),
     Column("text", Text, nullable=False),
-    Column("state", String(8), nullable=False),  # due, sent, dead, moved
+    Column("state", String(8), nullable=False),  # due, held (through quiet hours), sent, dead, moved
     Column("due_at", BigInteger, nullable=False),  # wall time from which it may be sent
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("claimed_by", String(64), nullable=False, server_default=""),
@@ -196,7 +196,7 @@ notifications = Table(
     Column("receipt", Text, nullable=False, server_default=""),  # the platform's id of what was sent
     Column("reason", Text, nullable=False, server_default=""),  # why it waits or was given up
     Column("created_at", BigInteger, nullable=False),
-    Column("settled_at", BigInteger),  # when it was sent or given up
+    Column("settled_at", BigInteger),  # when it was sent or given up; of what is due: when its quiet hours ended
     Index("ix_notifications_waiting", "destination_id", "id", sqlite_where=DUE, postgresql_where=DUE),
     Index("ix_notifications_dead", "id", sqlite_where=DEAD, postgresql_where=DEAD),
     Index(None, "alert_id"),
