@@ -151,7 +151,8 @@ class Engine:
             alerts.save_position(c, place, self.lease_epoch)
             alerts.save_states(c, list(batch.changed.values()))
             alerts.save_series(c, values)
-            return alerts.save_rang(c, batch.fired, place.stream, now, worker, until, self._catalogue.get)
+            describe = self._catalogue.get
+            return alerts.save_rang(c, batch.fired, place.stream, now, worker, until, describe, place.clock)
 
         while True:
             try:

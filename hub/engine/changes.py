@@ -120,7 +120,7 @@ class Changes:
             standing = Standing(change.owner_id, made.book.instrument, made.book.key, made.text, made.spec.note)
             rang = [self.board.rang_now(alert_id, made.level, made.book, standing, self.engine.position.sequence, now)]
             worker, until = self.engine.claim(now)
-            dues = alerts.save_rang(c, rang, stream, now, worker, until, self.board.catalogue.get)
+            dues = alerts.save_rang(c, rang, stream, now, worker, until, self.board.catalogue.get, asked=True)
             alerts.save_states(c, [self.board.state_of(made.level, made.book.received_at, alert_id)])
         alert = alerts.find(c, alert_id)
         assert alert is not None
