@@ -269,22 +269,24 @@ class Chat:
             return
         head, *rest = message_lines(message)
         lines = [Text(f"● {head}", style="bold black on yellow"), *(Text(f"  {line}") for line in rest)]
-        self._show([*lines, Text(f"  {self._footer(message)}", style="dim")], True)
+        self._show([*lines, Text(f"  {footer(message, self.now())}", style="dim")], True)
         self._seen.note(ids)
-
-    def _footer(self, message: Message) -> str:
-        """How long it took, and what can be said next."""
-        now = self.now()
-        told = f"rang {wording.clock(now, 'UTC', now)} UTC"
-        if message.notifications:
-            told += f", {wording.duration(now - max(each.ticked_at for each in message.notifications))} after its tick"
-        ids = {each.alert_id for each in message.notifications if each.alert_id is not None}
-        return f"{told}; more: why {ids.pop()}" if len(ids) == 1 else told
 
     def _tell(self, text: str, style: str) -> None:
         from rich.text import Text
 
         self._show([Text(text, style=style)], False)
+
+
+def footer(message: Message, now: int) -> str:
+    """How long it took, where nothing of it was held, and what can be said next."""
+    told = f"rang {wording.clock(now, 'UTC', now)} UTC"
+    if any(each.held_until is not None for each in message.notifications):
+        told = f"told {wording.clock(now, 'UTC', now)} UTC"
+    elif message.notifications:
+        told += f", {wording.duration(now - max(each.ticked_at for each in message.notifications))} after its tick"
+    ids = {each.alert_id for each in message.notifications if each.alert_id is not None}
+    return f"{told}; more: why {ids.pop()}" if len(ids) == 1 else told
 
 
 def _dicts(value: object) -> list[Mapping[str, Any]]:

@@ -418,11 +418,11 @@ def platform_of(url: str) -> str:
     return "webhook"
 
 
-def _destination_view(destination: Destination, news: tuple[Any, int] | None, zone: str, now: int) -> DestinationView:
+def _destination_view(destination: Destination, news: outbox.News | None, zone: str, now: int) -> DestinationView:
     if news is None:
         return DestinationView(destination=destination)
-    newest, waiting = news
-    return DestinationView(destination=destination, last=view.became(newest, zone, now), waiting=waiting)
+    last = view.became(news.newest, zone, now)
+    return DestinationView(destination=destination, last=last, waiting=news.waiting, held=news.held)
 
 
 def _tried(connection: sa.Connection, destination: Destination, notification_id: int) -> Tried:

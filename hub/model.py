@@ -435,6 +435,7 @@ class Notification(Noun, frozen=True, kw_only=True):
     nature: Nature = Nature.LIVE
     created_at: int  # wall time of the commit
     ticked_at: int  # wall time at which the tick entered the hub
+    held_until: int | None = None  # the end of the quiet hours through which it waited, wall time
 
 
 class Message(Noun, frozen=True, kw_only=True):

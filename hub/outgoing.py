@@ -40,48 +40,79 @@ def message_id(notifications: Sequence[Notification]) -> str:
 
 def worded(notifications: Sequence[Notification], now: int | None = None) -> tuple[str, str]:
     """Title and text: one speaks for itself, several stand in blocks under their number. What piled up while nothing
-    could be sent is told with its own times; more than IN_FULL have a line each, so that a message holds them all."""
+    could be sent, or was held through quiet hours, is told with its own times; more than IN_FULL have a line each, so
+    that a message holds them all."""
     if len(notifications) == 1:
-        return notifications[0].title, "\n".join(
-            filter(None, (_evidence(notifications[0]), late(notifications[0], now)))
-        )
-    of_alerts = all(n.alert_id is not None for n in notifications)
-    title = f"{len(notifications)} {'alerts' if of_alerts else 'messages'}{_span(notifications)}"
-    if len(notifications) > IN_FULL:
+        (one,) = notifications
+        return one.title, _joined(_evidence(one), held(one), late(one, now))
+    count, quiet = len(notifications), sum(n.held_until is not None for n in notifications)
+    title = f"{count} {'alerts' if all(n.alert_id is not None for n in notifications) else 'messages'}"
+    title += "" if not quiet else " in your quiet hours" if quiet == count else f", {quiet} of them in your quiet hours"
+    title += _span(notifications)
+    if count > IN_FULL:
         return title, "\n".join(_line(n) for n in notifications)
-    blocks = ("\n".join(filter(None, (n.title, _evidence(n), late(n, now)))) for n in notifications)
+    marks = [held(n) if quiet < count else "" for n in notifications]
+    blocks = (_joined(n.title, _evidence(n), mark, late(n, now)) for n, mark in zip(notifications, marks, strict=True))
     return title, "\n\n".join(blocks)
+
+
+def held(notification: Notification) -> str:
+    """Why one hears of it only now, where it was held; else nothing."""
+    return "" if notification.held_until is None else "held through your quiet hours"
 
 
 def late(notification: Notification, now: int | None) -> str:
     """ "told 53 min after it rang", where delivery took so long that one has to know; else nothing."""
-    waited_us = 0 if now is None else now - notification.created_at
-    return f"told {duration(waited_us)} after it rang" if waited_us > LATE_US else ""
+    waited_us = 0 if now is None else now - ready_at(notification)
+    since = "it rang" if notification.held_until is None else "your quiet hours ended"
+    return f"told {duration(waited_us)} after {since}" if waited_us > LATE_US else ""
+
+
+def ready_at(notification: Notification) -> int:
+    """Since when it could be sent, wall time."""
+    return notification.created_at if notification.held_until is None else notification.held_until
+
+
+def added(message: Message) -> list[str]:
+    """What a message of one notification says beyond that one's own words: that it is told late, or was held."""
+    (one,) = message.notifications
+    known = {"", *one.text.split("\n"), *one.note.split("\n")}
+    return [line for line in message.text.split("\n") if line not in known]
+
+
+def apart(notifications: Sequence[Notification]) -> bool:
+    """Whether they rang at times that are worth telling."""
+    times = [rang_at(n) for n in notifications]
+    return max(times) - min(times) > TOGETHER_US
+
+
+def rang_at(notification: Notification) -> int:
+    """By the market's clock where that is known."""
+    trigger = notification.trigger
+    return notification.created_at if trigger is None else trigger.venue_time or trigger.received_at
+
+
+def _joined(*lines: str) -> str:
+    return "\n".join(filter(None, lines))
 
 
 def _line(notification: Notification) -> str:
     """ "14:02:11 Gold rose to 2,400.12 USD (level 2,400.00): sell half"."""
     note = f": {notification.note[:40]}" if notification.note else ""
-    return f"{moment(_at(notification)):%H:%M:%S} {notification.title}{note}"
+    return f"{moment(rang_at(notification)):%H:%M:%S} {notification.title}{note}"
 
 
 def _span(notifications: Sequence[Notification]) -> str:
     """ ", 14:02 to 14:55 UTC" where they did not ring together."""
-    times = [_at(n) for n in notifications]
-    first, last = moment(min(times)), moment(max(times))
-    if max(times) - min(times) <= TOGETHER_US:
+    if not apart(notifications):
         return ""
+    times = [rang_at(n) for n in notifications]
+    first, last = moment(min(times)), moment(max(times))
     return (
         f", {first:%H:%M} to {last:%H:%M} UTC"
         if first.date() == last.date()
         else f", {first:%d %b %H:%M} to {last:%d %b %H:%M} UTC"
     )
-
-
-def _at(notification: Notification) -> int:
-    """When it rang, by the market's clock."""
-    trigger = notification.trigger
-    return notification.created_at if trigger is None else trigger.venue_time or trigger.received_at
 
 
 def _evidence(notification: Notification) -> str:

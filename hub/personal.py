@@ -1,22 +1,26 @@
 """What a person keeps in the hub beside alerts: watch lists, lots, digests; and all of it read out, or removed.
 
 Implements hub.plugin.Personal. Everything is for the request's person: another person's things are not there. Each
-change is one transaction, and what cannot be done is a BadRequest that says how to ask instead. Depends on the ledger
-and the pure hub.schedule.
+change is one transaction, and what cannot be done is a BadRequest that says how to ask instead. Depends on the ledger,
+the pure hub.schedule and, to wake delivery, the bus.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import msgspec
+import nats.errors
 import sqlalchemy as sa
 
+from hub import bus as subjects
 from hub import schedule
+from hub.bus import Bus
 from hub.callers import permitted
-from hub.ledger import Ledger, belongings, keeping, outbox, people
+from hub.ledger import Ledger, belongings, keeping, outbox, people, quiet
 from hub.model import Digest, Lot, Request, User, WatchList
 from hub.plugin import BadRequest, Going
 
@@ -29,9 +33,11 @@ LOOK_EVERY_S = 0.05
 
 
 class Personal:
-    def __init__(self, ledger: Ledger, clock: Callable[[], int]) -> None:
+    def __init__(self, ledger: Ledger, clock: Callable[[], int], bus: Bus | None = None) -> None:
+        """`bus`: where delivery is woken; without one it looks by itself, some seconds later."""
         self._ledger = ledger
         self._now = clock
+        self._bus = bus
 
     # -------------------------------------------------------------------------------------- watch lists
 
@@ -203,8 +209,20 @@ class Personal:
         return await self._ledger.read(read)
 
     async def settle(self, request: Request, field: str, value: str) -> User:
-        await self._ledger.write(lambda c: people.settle(c, request.user.id, field, value))
-        return msgspec.structs.replace(request.user, **{field: value})
+        """What is held through quiet hours is held by those that are settled then."""
+        user = msgspec.structs.replace(request.user, **{field: value})
+
+        def write(c: sa.Connection) -> int:
+            people.settle(c, user.id, field, value)
+            settled = people.user(c, user.id)
+            if settled is None or field not in ("quiet", "time_zone"):
+                return 0
+            return quiet.retime(c, settled.owner_id, settled.quiet, settled.time_zone, self._now())
+
+        if await self._ledger.write(write) and self._bus is not None:
+            with contextlib.suppress(nats.errors.Error):
+                await self._bus.client.publish(subjects.OUTBOX, b"")
+        return user
 
     async def going(self, request: Request) -> Going:
         def read(c: sa.Connection) -> Going:
@@ -219,7 +237,7 @@ class Personal:
     async def forget(self, request: Request, code: str) -> Mapping[str, int]:
         user = request.user
 
-        def quiet(c: sa.Connection) -> None:
+        def silence(c: sa.Connection) -> None:
             self._confirm(user, code, c)
             _none_rings(c, user)
             belongings.silence(c, user)
@@ -229,7 +247,7 @@ class Personal:
             _none_rings(c, user)
             return belongings.erase(c, user)
 
-        await self._ledger.write(quiet)
+        await self._ledger.write(silence)
         deadline = time.monotonic() + IN_FLIGHT_S
         while await self._ledger.read(lambda c: belongings.on_the_way(c, user)):
             await asyncio.sleep(LOOK_EVERY_S)

@@ -149,6 +149,7 @@ class DestinationView(msgspec.Struct, frozen=True, kw_only=True):
     destination: Destination
     last: str = ""  # what became of its newest notification, in plain words
     waiting: int = 0  # notifications that are not sent yet
+    held: int = 0  # and beside them those that wait for the end of quiet hours
 
 
 class Added(msgspec.Struct, frozen=True, kw_only=True):

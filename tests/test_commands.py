@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -215,7 +216,7 @@ async def room(
             config=config,
             modules=[*load.commands(), *(cast(Command, each) for each in more)],
             market=Market(history, quotes, catalogue, cache, clock=clock),
-            personal=Personal(ledger, clock),
+            personal=Personal(ledger, clock, bus),
             counters=FakeCounters(),
             clock=clock,
         )
@@ -749,6 +750,38 @@ async def test_off_keeps_silent_and_on_sends_what_waited(nats_server: Any, tmp_p
         assert "It goes to: webhook 127.0.0.1." in (await here.say("gold > 2500")).lines
 
 
+async def test_what_is_held_is_told_and_goes_as_soon_as_quiet_hours_are_none(nats_server: Any, tmp_path: Path) -> None:
+    """push counts it, off and on leave it held; other hours time it anew, and none sends it in one message."""
+    async with listening() as server, push_bot(nats_server), reached(nats_server, tmp_path / "hub") as here:
+        await here.say(f"push add {server.url}")
+        hour = datetime.fromtimestamp(now_us() // SECOND_US, UTC).hour
+        until = now_us() + 3600 * SECOND_US
+        row = {"destination_id": 2, "text": "x", "state": "held", "due_at": until, "created_at": now_us()}
+        rows = [{"key": f"alert:1:{n}:2", "title": f"Gold {n}", **row} for n in (1, 2)]
+        await here.commands.ledger.write(lambda c: c.execute(tables.notifications.insert(), rows))
+        listed = (await here.say("push")).table[2][4]
+        assert listed.startswith("held until ") and listed.endswith(", your quiet hours (2 held through quiet hours)")
+        assert "waits for that as well: 2 notifications." in " ".join((await here.say("push off 2")).lines)
+        assert "when your quiet hours end: 2 notifications." in " ".join((await here.say("push on 2")).lines)
+        nudges = await here.bus.client.subscribe(subjects.OUTBOX)
+        await here.bus.client.flush()
+        assert (await here.say(f"settings quiet {hour}-{(hour + 5) % 24}")).ok
+        assert await states(here) == [("held", "")] * 2
+        told = await here.say("settings")
+        assert "held, and told together when they end" in " ".join(told.lines)
+        await here.say("settings quiet none")
+        await nudges.next_msg(5)
+        await nudges.next_msg(5)
+
+        async def sent() -> bool:
+            return [state for state, _ in await states(here)] == ["sent", "sent"]
+
+        await until_true(sent, 8)
+        (body,) = server.bodies
+        assert body["title"] == "2 messages in your quiet hours"
+        assert [each["title"] for each in body["notifications"]] == ["Gold 1", "Gold 2"]
+
+
 async def test_removing_gives_up_what_waits_and_forgets_the_address(nats_server: Any, tmp_path: Path) -> None:
     """With the reason; the number is not used again, and adding the same address makes a new destination."""
     async with listening() as server, push_bot(nats_server), reached(nats_server, tmp_path / "hub") as here:
@@ -920,6 +953,7 @@ async def test_status_tells_what_each_service_says(here: Room, tmp_path: Path) -
             "service": "delivery",
             "due": 1,
             "sent": 5,
+            "held": 3,
             "latency_ms": {"p50": 1.5, "p95": 2, "p99": None},
             "errors": {"push": "refused"},
         },
@@ -941,6 +975,7 @@ async def test_status_tells_what_each_service_says(here: Room, tmp_path: Path) -
     )
     assert "Engine: at frame 7, 2 behind." in text
     assert "Tick to hand-over: p50 1.5 ms, p95 2.0 ms." in text
+    assert "Delivery: 1 due, 5 sent, 3 held through quiet hours." in text
     assert "push fails: refused." in text
     assert "core: pid 42, up for 1 min, 2 restarts, last exit SIGKILL at 08:00:00" in text
     assert "No answer from: recorder." in text

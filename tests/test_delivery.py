@@ -20,11 +20,11 @@ from hub.bothost import Sender
 from hub.bus import Bus, connect
 from hub.config import Config, DeliverySection
 from hub.delivery import A_MESSAGE, AT_ONCE, Delivery, latency_ms, now_us
-from hub.ledger import Ledger, LedgerFull, open_ledger, outbox
+from hub.ledger import Ledger, LedgerFull, open_ledger, outbox, quiet
 from hub.ledger.outbox import PER_DESTINATION, Due
 from hub.ledger.people import forget
 from hub.ledger.tables import alerts, destinations, notifications, owners, users
-from hub.model import Instrument, Message, Notification
+from hub.model import Destination, Instrument, Message, Notification
 from hub.plugin import GiveUp, Gone, Hub, TryLater
 
 if TYPE_CHECKING:
@@ -614,3 +614,113 @@ def test_a_message_that_was_late_says_by_how_much() -> None:
     assert outgoing.worded([later[0], msgspec.structs.replace(made[0], created_at=86_400 * S)])[0] == (
         "2 alerts, 01 Jan 00:00 to 02 Jan 00:00 UTC"
     )
+
+
+# ------------------------------------------------------------------------------- held through quiet hours
+
+
+def heard_by(phone: Phone) -> list[tuple[str, str]]:
+    """Title and text of each message that the phone gets from now on."""
+    texts: list[tuple[str, str]] = []
+    send = phone.send
+
+    async def kept(message: Message) -> str:
+        texts.append((message.title, message.text))
+        return await send(message)
+
+    phone.send = kept  # type: ignore[method-assign]
+    return texts
+
+
+async def test_what_is_held_comes_as_one_message_when_its_quiet_hours_end(house: House) -> None:
+    """The sweep wakes for their end, and the message says that they were; before that only what is urgent came."""
+    await house.ledger.write(_an_alert)
+    phone, delivery = Phone(), house.delivery()
+    texts = heard_by(phone)
+    async with hosted(house, Sender(phone)), running(delivery):
+        now = now_us()
+        end = now + 3 * S // 2
+        rang = [now - hours * 3600 * S for hours in range(7, 0, -1)]
+        ids = [(await house.due(state="held", due_at=end, created_at=at, alert_id=1))[0] for at in rang]
+        await house.bus.client.publish(names.OUTBOX, b"")
+        (urgent,) = await house.due(1, key="alert:1:9:1", alert_id=1)
+        await house.bus.client.publish(names.OUTBOX, b"")
+        await house.until(lambda rows: rows[urgent][0] == "sent")
+        status = await delivery.status()
+        assert (status["held"], status["sent"], status["due"], status["in_memory"]) == (7, 1, 0, 0)
+        await house.all_sent()
+        assert end <= now_us() < end + 3 * S
+    assert phone.got == [[urgent], ids]
+    spans = [datetime.fromtimestamp(at // S, UTC) for at in rang]
+    (_, (title, text)) = texts
+    assert re.fullmatch(r"7 alerts in your quiet hours, .*\d\d:\d\d to .*\d\d:\d\d UTC", title)
+    assert text.splitlines() == [f"{at:%H:%M:%S} title {id}" for at, id in zip(spans, ids, strict=True)]
+    assert delivery._outcomes.latencies_us and max(delivery._outcomes.latencies_us) < 60 * S
+
+
+async def test_what_is_offered_as_quiet_hours_end_goes_behind_what_was_held(house: House) -> None:
+    """Also what lies in memory already, behind a message on its way."""
+    phone, delivery = Phone(), house.delivery()
+    phone.gate.clear()
+    async with hosted(house, Sender(phone)), running(delivery):
+        held = await house.due(2, state="held", due_at=now_us() + S // 2)
+        first = await house.offered(delivery)
+        second = await house.offered(delivery)
+        async with asyncio.timeout(10):
+            while await house.ledger.read(quiet.count):
+                await asyncio.sleep(0.01)
+        third = await house.offered(delivery)
+        phone.gate.set()
+        await house.all_sent()
+    assert [id for got in phone.got for id in got] == [*first, *held, *second, *third]
+
+
+async def test_what_was_held_while_no_hub_ran_comes_with_its_start(house: House) -> None:
+    """In order, with what waits besides; nothing is told to have been late for it."""
+    phone = Phone()
+    texts = heard_by(phone)
+    now = now_us()
+    held = await house.due(1, state="held", due_at=now - 10 * S, created_at=now - 8 * 3600 * S)
+    other = await house.due(1, state="held", due_at=now + 3600 * S)
+    plain = await house.due(1, created_at=now)
+    async with hosted(house, Sender(phone)), running(house.delivery()):
+        await house.until(lambda rows: rows[plain[0]][0] == rows[held[0]][0] == "sent")
+    assert (await house.rows())[other[0]][0] == "held"
+    assert [id for got in phone.got for id in got] == [*held, *plain]
+    assert "held through your quiet hours" in texts[0][1] and "after it rang" not in texts[0][1]
+
+
+async def test_the_age_of_what_was_held_counts_from_the_end_of_its_quiet_hours(house: House) -> None:
+    """A night is no reason to give up in the morning."""
+    phone = Phone()
+    phone.script = [TryLater("busy", 0.1), TryLater("busy", 0.1)]
+    delivery = house.delivery(config=DeliverySection(give_up_after_hours=1))
+    rang = now_us() - 9 * 3600 * S
+    (fresh,) = await house.due(1, 1, state="held", due_at=now_us() - S, created_at=rang)
+    (old,) = await house.due(1, 2, state="held", due_at=now_us() - 3601 * S, created_at=rang)
+    async with hosted(house, Sender(phone)), running(delivery):
+        await house.until(lambda rows: rows[fresh][0] == "sent" and rows[old][0] == "dead")
+    assert (await house.rows())[old][2] == "not sent within 1 h: busy"
+
+
+def test_what_was_held_is_told_as_that() -> None:
+    """One speaks for itself; of several the title counts them, and among others each is marked."""
+    end = 8 * 3600 * S
+    one = Notification(id=1, alert_id=1, title="t", text="why", created_at=0, ticked_at=0, held_until=end)
+    assert outgoing.worded([one], end + S) == ("t", "why\nheld through your quiet hours")
+    assert outgoing.worded([one], end + 600 * S) == (
+        "t", "why\nheld through your quiet hours\ntold 10 min after your quiet hours ended"
+    )  # fmt: skip
+    both = [one, msgspec.structs.replace(one, id=2, created_at=3600 * S)]
+    assert outgoing.worded(both, end + S) == (
+        "2 alerts in your quiet hours, 00:00 to 01:00 UTC", "t\nwhy\n\nt\nwhy"
+    )  # fmt: skip
+    awake = msgspec.structs.replace(one, id=3, created_at=end, held_until=None)
+    assert outgoing.worded([*both, awake], end + S) == (
+        "3 alerts, 2 of them in your quiet hours, 00:00 to 08:00 UTC",
+        "\n\n".join(["t\nwhy\nheld through your quiet hours"] * 2 + ["t\nwhy"]),
+    )
+    notices = [msgspec.structs.replace(each, alert_id=None) for each in both]
+    assert outgoing.worded(notices, end)[0].startswith("2 messages in your quiet hours")
+    place = Destination(id=1, owner_id=1, platform="push", address="x", label="x")
+    assert outgoing.added(outgoing.message(place, [one], end + S)) == ["held through your quiet hours"]

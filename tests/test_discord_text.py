@@ -198,6 +198,14 @@ def test_an_alert_that_is_not_live_says_so_first() -> None:
     assert "This price" not in telling.embeds[0]["description"]
 
 
+def test_an_alert_that_was_held_says_so() -> None:
+    """In front of its evidence, behind the note; several say it in what the phone shows."""
+    one = render.alert_card(message("user:5", notification(1, note="sell half", held_until=2)))
+    assert one.embeds[0]["description"].startswith("sell half\nheld through your quiet hours\n2,399.90")
+    three = render.alert_card(message("user:5", *(notification(n, held_until=2) for n in (1, 2, 3))))
+    assert parts.unescaped(three.content) == "**3 alerts in your quiet hours**"
+
+
 @pytest.mark.parametrize("count", [2, 10, 11, 50])
 def test_many_alerts_stand_in_one_message_with_every_title_whole(count: int) -> None:
     """A block each up to ten; then a list."""

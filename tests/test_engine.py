@@ -289,6 +289,28 @@ async def test_every_destination_gets_its_row_in_the_triggers_own_commit(bus: Bu
     assert "sell half" in told.text
 
 
+async def test_what_rings_in_quiet_hours_by_the_streams_clock_is_held_in_the_triggers_own_commit(
+    bus: Bus, ledger: Ledger, owner: int
+) -> None:
+    """Wall time is 22:13, the stream's is 22:30 and its owner's quiet hours begin at 22:20; what is urgent passes, and
+    so does what somebody asks for at this moment."""
+    stream, deliverer = Stream(bus), Deliverer()
+    settled = t.users.update().where(t.users.c.owner_id == owner).values(quiet="22:20-07:00", time_zone="UTC")
+    await ledger.write(lambda c: c.execute(settled))
+    async with running(bus, ledger, deliverer=deliverer) as engine:
+        calm = await ask(engine, owner, line="gold > 2400")
+        loud = await ask(engine, owner, line="gold > 2401 urgent")
+        await through(engine, await stream.tell(2390, 2405))
+        assert [due.notification.alert_id for due in deliverer.dues] == [loud.alert.id]
+        asked = await ask(engine, owner, line="gold > 2402", fire_now=True)
+        assert [due.notification.alert_id for due in deliverer.dues] == [loud.alert.id, asked.alert.id]
+    assert [alert for alert, _, _ in await rung(ledger)] == [calm.alert.id, loud.alert.id, asked.alert.id]
+    n = t.notifications.c
+    rows = await ledger.read(lambda c: c.execute(sa.select(n.state, n.due_at, n.claimed_by).order_by(n.id)).all())
+    seven = START + (24 * 3600 - (22 * 3600 + 13 * 60 + 20) + 7 * 3600) * SECOND_US
+    assert [tuple(row) for row in rows] == [("held", seven, ""), ("due", START, "here"), ("due", START, "here")]
+
+
 async def test_an_engine_whose_lease_was_taken_can_change_nothing(bus: Bus, ledger: Ledger, owner: int) -> None:
     """A paused owner that wakes up: its commit is refused as a whole."""
     stream = Stream(bus)

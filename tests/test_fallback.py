@@ -215,3 +215,63 @@ async def test_what_something_urgent_waits_for_is_claimed_first_with_what_is_bef
     await ledger.write(write)
     dues = await ledger.write(lambda c: outbox.claim(c, "w", NOW, MINUTE, 2, lambda _: None))
     assert [(due.notification.id, due.notification.urgent) for due in dues] == [(3, False), (4, True)]
+
+
+# --------------------------------------------------------------------------- held through quiet hours
+
+
+async def held(ledger: Ledger) -> list[tuple[str, str, int]]:
+    query = sa.select(notifications.c.key, notifications.c.state, notifications.c.due_at).order_by(notifications.c.id)
+    return [(key, state, at) for key, state, at in await ledger.read(lambda c: c.execute(query).all())]
+
+
+async def test_what_is_held_for_a_place_that_is_gone_is_held_by_the_next_one(ledger: Ledger) -> None:
+    """Until the same end; beside what waits, and where another one holds it too it is not told twice."""
+    gone, end = await place(ledger, 1), NOW + 6 * 60 * MINUTE
+
+    def write(c: sa.Connection) -> None:
+        row(c, 1, 1, state="held", due_at=end), row(c, 2, 1)
+        row(c, 3, 1, state="held", due_at=end), row(c, 4, 3, "alert:1:3:3", state="held", due_at=end)
+
+    await ledger.write(write)
+    moved = await ledger.write(lambda c: fallback.close(c, gone, "w", "blocked", NOW))
+    assert (moved.to, moved.moved, moved.given_up) == (await place(ledger, 2), 2, 1)
+    assert await held(ledger) == [
+        ("alert:1:1:1", "moved", end), ("alert:1:2:1", "moved", NOW), ("alert:1:3:1", "dead", end),
+        ("alert:1:3:3", "held", end), ("alert:1:1:2", "held", end), ("alert:1:2:2", "due", NOW),
+        (f"gone:1:{NOW}:2", "due", NOW),
+    ]  # fmt: skip
+
+
+async def test_what_was_held_for_a_place_as_it_was_closed_is_found(ledger: Ledger) -> None:
+    """The engine had chosen the destination just before, in its owner's quiet hours."""
+    await ledger.write(lambda c: (outbox.disable(c, 1, "gone: blocked"), row(c, 1, 1, state="held", due_at=NOW + S)))
+    ((closed, moved),) = await ledger.write(lambda c: fallback.fall_back(c, NOW, 0))
+    assert (closed.id, moved.moved) == (1, 1)
+    assert await held(ledger) == [("alert:1:1:1", "moved", NOW + S), ("alert:1:1:2", "held", NOW + S)]
+
+
+async def test_quiet_hours_are_no_failure_and_do_not_count_as_waiting(ledger: Ledger) -> None:
+    """What is held stays; what was held goes elsewhere only once it was tried in vain for long enough behind them."""
+    end = NOW - HALF_AN_HOUR + MINUTE
+
+    def write(c: sa.Connection) -> None:
+        long_ago = NOW - 12 * HALF_AN_HOUR
+        row(c, 1, 1, attempts=2, created_at=long_ago, held_until=end, due_at=NOW + S, reason="no route")
+        row(c, 2, 1, state="held", created_at=long_ago, due_at=NOW + HALF_AN_HOUR)
+
+    await ledger.write(write)
+    assert await ledger.write(lambda c: fallback.fall_back(c, NOW, HALF_AN_HOUR)) == []
+    ((_, moved),) = await ledger.write(lambda c: fallback.fall_back(c, NOW + 2 * MINUTE, HALF_AN_HOUR))
+    assert moved.moved == 1
+    assert await rows(ledger) == [("alert:1:1:1", "moved"), ("alert:1:2:1", "held"), ("alert:1:1:2", "due")]
+    (copy,) = await ledger.write(lambda c: outbox.claim(c, "w", NOW + 2 * MINUTE, MINUTE, 10, lambda _: None))
+    assert (copy.notification.held_until, copy.destination.id) == (end, 2)
+
+
+async def test_a_place_that_moved_keeps_what_is_held_for_it_held(ledger: Ledger) -> None:
+    """Only what waits for it goes at once."""
+    old, end = await place(ledger, 1), NOW + 60 * MINUTE
+    await ledger.write(lambda c: (row(c, 1, 1, due_at=NOW + S), row(c, 2, 1, state="held", due_at=end)))
+    assert await ledger.write(lambda c: fallback.follow(c, old, "w", "-100", "upgraded", NOW))
+    assert await held(ledger) == [("alert:1:1:1", "due", NOW), ("alert:1:2:1", "held", end)]

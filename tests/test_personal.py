@@ -351,6 +351,39 @@ async def test_forgetting_waits_for_what_is_on_its_way(here: Room) -> None:
     assert (await forgetting)["notifications"] == 3
 
 
+# ------------------------------------------------------------------------------------------- quiet hours
+
+
+async def test_what_is_held_follows_the_hours_and_the_clock_of_its_person(here: Room) -> None:
+    """At once, and nobody else's; other settings leave it as it is, and so does what one hub thinks it is still."""
+    places = {}
+    for request in (here.anna, here.ben):
+        owner_id = request.user.owner_id
+        place = await here.ledger.write(
+            lambda c, owner_id=owner_id: people.add_destination(c, owner_id, "push", SECRET, "", NOW)  # type: ignore[misc]
+        )
+        places[owner_id] = place.id
+        row = {"key": f"n:{place.id}", "destination_id": place.id, "title": "x", "text": "x", "created_at": NOW}
+        await here.execute(t.notifications.insert().values(state="held", due_at=NOW + 60 * SECOND_US, **row))
+
+    async def ends() -> list[int]:
+        n = t.notifications.c
+        query = sa.select(n.destination_id, n.due_at).where(n.state == "held")
+        found = {row[0]: row[1] for row in await here.ledger.read(lambda c: c.execute(query).all())}
+        assert found[places[here.ben.user.owner_id]] == NOW + 60 * SECOND_US
+        return [(at - NOW) // SECOND_US for place, at in found.items() if place == places[here.anna.user.owner_id]]
+
+    await here.personal.settle(here.anna, "quiet", "07:00-09:00")
+    assert await ends() == [HOUR_S]
+    await here.personal.settle(here.anna, "theme", "dark")
+    await here.personal.settle(here.anna, "time_zone", "Asia/Kolkata")  # half past one there: it is none of them
+    assert await ends() == [0]
+    await here.personal.settle(here.anna, "quiet", "13:00-14:30")
+    assert await ends() == [HOUR_S]
+    await here.personal.settle(here.anna, "quiet", "")
+    assert await ends() == [0]
+
+
 # ------------------------------------------------------------------------------------------- migration
 
 

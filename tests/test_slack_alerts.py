@@ -54,6 +54,17 @@ async def test_an_alert_is_something_one_can_act_on(office: Office) -> None:
     assert labels(alert) == [] and "evidence 12" in words(alert)
 
 
+async def test_an_alert_that_was_held_says_so(office: Office) -> None:
+    """Below its evidence; several say it in their heading, each with its own time."""
+    await office.bot.send(message(office.desk, 12, held_until=2))
+    assert "held through your quiet hours" in words(await office.said(office.desk))
+    rang = [notification(n, held_until=2, created_at=n * 3_600_000_000) for n in (1, 2, 3)]
+    place = Destination(id=1, owner_id=1, platform="slack", address=office.desk, label="desk")
+    await office.bot.send(outgoing.message(place, rang))
+    shown = words(await office.said(office.desk, 2))
+    assert "3 alerts in your quiet hours, 01:00 to 03:00 UTC" in shown and "02:00:00 Gold crossed above 2" in shown
+
+
 async def test_a_press_works_after_a_restart(slack: fakes.Slack) -> None:
     """The line lies in the button and the message in Slack: a bot that never saw it edits it all the same."""
     async with at_work(slack, TestHub(), charts_with_alerts=False) as first:

@@ -23,7 +23,7 @@ from hub import bus as subjects
 from hub import logs, talk
 from hub.app import core
 from hub.bus import Bus, connect
-from hub.chat import Seen, Shown, Vocabulary
+from hub.chat import Seen, Shown, Vocabulary, footer
 from hub.config import BusSection, Config, HubSection
 from hub.ledger import open_ledger
 from hub.model import SECOND_US, File, Line, Message, Nature, Notification, Quote, Reply, Trigger
@@ -136,6 +136,15 @@ def message(trigger_id: int, title: str) -> bytes:
             notifications=(notification,),
         )
     )
+
+
+def test_an_alert_in_the_chat_says_how_long_it_took_unless_it_was_held() -> None:
+    """A night is not how long the hub took."""
+    rang = msgspec.json.decode(message(1, "Gold rose"), type=Message)
+    assert footer(rang, NOW + 2 * SECOND_US) == "rang 08:00:02 UTC, 2 s after its tick; more: why 7"
+    held = tuple(msgspec.structs.replace(each, held_until=NOW + 1) for each in rang.notifications)
+    told = msgspec.structs.replace(rang, notifications=held)
+    assert footer(told, NOW + 2 * SECOND_US) == "told 08:00:02 UTC; more: why 7"
 
 
 async def until(condition: Callable[[], bool], what: str) -> None:

@@ -110,6 +110,20 @@ async def test_many_alerts_are_one_message_with_every_title(api: Telegram, hub: 
     assert api.broken == []
 
 
+async def test_what_was_held_says_so_and_when_it_rang(api: Telegram, bot: TelegramBot) -> None:
+    """One below its evidence; many in their title, with a time for each where evidence has no room."""
+    await bot.send(to(ANNA, [rang(12, note="sell half", held_until=NOW + 1)]))
+    assert (await api.shown(ANNA))["text"] == (
+        "🔔 Gold crossed above 12\nevidence 12\nsell half\nheld through your quiet hours"
+    )
+    many = [rang(n, text="e" * 300, created_at=NOW + n * 600_000_000, held_until=NOW + 1) for n in range(1, 31)]
+    await bot.send(to(BEN, many))
+    text = (await api.shown(BEN))["text"]
+    assert text.startswith("30 alerts in your quiet hours, 08:10 to 13:00 UTC\n")
+    assert "🔔 08:20:00 Gold crossed above 2\n" in text and "🔔 13:00:00 Gold crossed above 30" in text
+    assert api.broken == []
+
+
 async def test_a_second_try_goes_on_behind_the_parts_that_are_there(api: Telegram, bot: TelegramBot) -> None:
     """What Telegram has taken is not sent twice."""
     long = to(BEN, [rang(n, title=f"{n} " + "t" * 190) for n in range(1, 51)])

@@ -124,7 +124,8 @@ def alert_card(message: Message) -> Card:
     if len(notifications) == 1:
         (one,) = notifications
         controls = [_control(ALERT, button) for button in outgoing.buttons(one)]
-        return Card(content=title, embeds=(_block(one, room=limits.EMBED_TOTAL - FIELD_ROOM),), rows=_rows(controls))
+        block = _block(one, limits.EMBED_TOTAL - FIELD_ROOM, outgoing.added(message))
+        return Card(content=title, embeds=(block,), rows=_rows(controls))
     if 1 < len(notifications) <= limits.EMBEDS:
         room = limits.EMBED_TOTAL // len(notifications)
         return Card(content=title, embeds=tuple(_block(one, room=room) for one in notifications))
@@ -134,21 +135,21 @@ def alert_card(message: Message) -> Card:
     return Card(content=title, embeds=({"color": RANG, "description": text},) if text else ())
 
 
-def _block(one: Notification, room: int) -> dict[str, Any]:
+def _block(one: Notification, room: int, more: Sequence[str] = ()) -> dict[str, Any]:
     title = limits.cut(words.escaped(one.title), limits.TITLE)
     most = min(room - limits.length(title), limits.DESCRIPTION)
-    text = limits.cut_lines(_evidence(one), most)
+    text = limits.cut_lines(_evidence(one, more), most)
     return {"color": RANG, "title": title, "description": text if title or text else NOTHING}
 
 
-def _evidence(one: Notification) -> list[str]:
-    """The note and what is not live in front: they are never cut."""
+def _evidence(one: Notification, more: Sequence[str]) -> list[str]:
+    """The note, what is not live and why it is told only now in front: they are never cut."""
     first = []
     if one.note and one.note not in one.text:
         first.append(one.note)
     if one.nature is not Nature.LIVE and one.nature.value not in f"{one.title} {one.text}".lower():
         first.append(f"This price is {one.nature.value}.")
-    return words.lines_of([*first, *one.text.split("\n")])
+    return words.lines_of([*first, *more, *one.text.split("\n")])
 
 
 def _list(message: Message) -> dict[str, Any]:

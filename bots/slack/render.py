@@ -16,7 +16,7 @@ from bots.slack.blocks import Block
 from bots.slack.pack import pack
 from bots.slack.text import escaped, shown
 from hub import outgoing
-from hub.model import SECOND_US, Button, Form, Message, Nature, Notification, Reply
+from hub.model import Button, Form, Message, Nature, Notification, Reply
 from hub.render import table_lines
 from hub.wording import moment
 
@@ -25,7 +25,6 @@ SHARE = "share"
 FORM = "form"
 TABLE_CELLS = 72  # wide; a phone scrolls sideways
 FIRST_BUTTONS = 4  # of each alert where there are several; the rest is in a menu
-TOGETHER_US = 60 * SECOND_US  # what rang within it needs no times of its own
 LEAST = 60  # characters that an alert keeps among many
 
 
@@ -107,7 +106,7 @@ def message(going: Message) -> Rendered:
         return Rendered(_fallback(f"{going.title}\n{going.text}"), parts)
     if len(notifications) == 1:
         (one,) = notifications
-        return Rendered(_fallback(f"{one.title}\n{going.text}"), _alone(one, added(going, one)))
+        return Rendered(_fallback(f"{one.title}\n{going.text}"), _alone(one, " ".join(outgoing.added(going))))
     titles = [going.title, *(each.title for each in notifications)]
     return Rendered(_fallback("\n".join(titles)), _together(going))
 
@@ -129,11 +128,10 @@ def _together(going: Message) -> list[Block]:
     acting = room - len(told)
     most = min(limits.SECTION - LEAST, max(LEAST, limits.MESSAGE // len(told) - 100))
     parts = [kit.header(going.title)]
-    times = [rang_at(one) for one in told]
-    apart = max(times) - min(times) > TOGETHER_US
+    apart = outgoing.apart(told)
     for one in told:
         said = unsaid(one)
-        head = f"{moment(rang_at(one)):%H:%M:%S} {one.title}" if apart else one.title
+        head = f"{moment(outgoing.rang_at(one)):%H:%M:%S} {one.title}" if apart else one.title
         parts.append(kit.rich(*_told(one, [head, *filter(None, [said])], most)))
         buttons = outgoing.buttons(one)
         if buttons and acting > 0:
@@ -153,18 +151,6 @@ def _told(one: Notification, head: Sequence[str], most: int) -> list[Block]:
     if one.note and one.note not in one.text:
         parts.append(kit.quote(one.note, max(most - len("\n".join([*head, *evidence])), LEAST)))
     return parts
-
-
-def added(going: Message, one: Notification) -> str:
-    """What delivery says beyond the alert's own words: that it is told late."""
-    known = {"", *one.text.split("\n"), *one.note.split("\n")}
-    return " ".join(line for line in going.text.split("\n") if line not in known)
-
-
-def rang_at(one: Notification) -> int:
-    """By the market's clock where that is known."""
-    trigger = one.trigger
-    return one.created_at if trigger is None else trigger.venue_time or trigger.received_at
 
 
 def unsaid(one: Notification) -> str:

@@ -14,10 +14,15 @@ from bots.telegram import limits
 from hub import outgoing
 from hub.model import Button, File, Message, Nature, Notification, Reply
 from hub.render import safe, table_lines
+from hub.wording import moment
 
 WIDTH = 38  # letters of fixed width that a phone shows in a line
 TITLE = 256
 NOTE = 600
+MORE = 100  # the title of several alerts; what is said beyond one's own words
+ROOM = limits.TEXT - MORE - len(", continued") - 9
+"""For the alerts of a message of several."""
+
 SHARE = 3  # a third of a message is kept for words where a table does not fit
 LABEL = 40
 ROW_LABELS = 26  # letters of the labels in one row
@@ -48,6 +53,9 @@ class Post(msgspec.Struct, frozen=True, kw_only=True):
 class Part(msgspec.Struct, frozen=True):
     text: str
     tag: str = ""
+
+
+Told = tuple[Notification, list[Part]]
 
 
 def size(parts: Iterable[Part]) -> int:
@@ -120,20 +128,23 @@ def alerts(message: Message) -> list[Post]:
         return [Post(html=marked([Part(limits.cut(safe(message.title), TITLE), "b"), *_evidence(message.text, 3000)]))]
     if len(message.notifications) == 1:
         (only,) = message.notifications
-        head = _head(only)
+        more = limits.cut(safe(" ".join(outgoing.added(message))), MORE)
+        head = [*_head(only), *([Part(more)] if more else [])]
         body = _evidence(only.text, limits.TEXT - size(head))
         return [Post(html=marked([head[0], *body, *head[1:]]), rows=rows(outgoing.buttons(only)))]
-    counted = len(message.notifications)
+    title = limits.cut(safe(message.title), MORE)
+    heads = [_head(one, timed=outgoing.apart(message.notifications)) for one in message.notifications]
     return [
-        Post(html=_page(f"{counted} alerts" if number == 0 else f"{counted} alerts, continued", page),
-             rows=_row_each(page))
-        for number, page in enumerate(_pages(message.notifications))
+        Post(html=_page(title if number == 0 else f"{title}, continued", page),
+             rows=_row_each([one for one, _ in page]))
+        for number, page in enumerate(_pages(list(zip(message.notifications, heads, strict=True))))
     ]  # fmt: skip
 
 
-def _head(notification: Notification) -> list[Part]:
-    """What is never left out: the title, the note, and that prices are not live."""
-    parts = [Part(limits.cut(f"🔔 {safe(notification.title)}", TITLE), "b")]
+def _head(notification: Notification, *, timed: bool = False) -> list[Part]:
+    """What is never left out: the title, with its time where that is wanted, the note, and that prices are not live."""
+    at = f"{moment(outgoing.rang_at(notification)):%H:%M:%S} " if timed else ""
+    parts = [Part(limits.cut(f"🔔 {at}{safe(notification.title)}", TITLE), "b")]
     if notification.note and notification.note not in notification.text:
         parts.append(Part(limits.cut(safe(notification.note), NOTE), "i"))
     said = f"{notification.title} {notification.text}".lower()
@@ -147,25 +158,24 @@ def _evidence(text: str, room: int) -> list[Part]:
     return [Part(cut)] if cut else []
 
 
-def _pages(notifications: Sequence[Notification]) -> list[list[Notification]]:
-    pages: list[list[Notification]] = [[]]
-    room = limits.TEXT - 40
-    for notification in notifications:
-        needs = size(_head(notification)) + 1
+def _pages(told: Sequence[Told]) -> list[list[Told]]:
+    pages: list[list[Told]] = [[]]
+    room = ROOM
+    for notification, head in told:
+        needs = size(head) + 1
         if needs > room and pages[-1]:
             pages.append([])
-            room = limits.TEXT - 40
-        pages[-1].append(notification)
+            room = ROOM
+        pages[-1].append((notification, head))
         room -= needs
     return pages
 
 
-def _page(title: str, notifications: Sequence[Notification]) -> str:
+def _page(title: str, told: Sequence[Told]) -> str:
     """All heads, and evidence as far as it fits, the oldest first."""
-    heads = [_head(notification) for notification in notifications]
-    room = limits.TEXT - 40 - sum(size(head) + 1 for head in heads)
+    room = ROOM - sum(size(head) + 1 for _, head in told)
     parts = [Part(title, "b")]
-    for notification, head in zip(notifications, heads, strict=True):
+    for notification, head in told:
         evidence = _evidence(notification.text, limits.TEXT)
         whole = size(evidence) <= room
         room -= size(evidence) if whole else 0

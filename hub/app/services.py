@@ -133,7 +133,7 @@ async def _asked(edges: Edges, catalogue: Catalogue) -> list[tuple[str, Service,
         config=config,
         modules=load.commands(),
         market=market,
-        personal=Personal(ledger, now_us),
+        personal=Personal(ledger, now_us, bus),
         counters=cache,
         clock=now_us,
     )

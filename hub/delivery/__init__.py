@@ -6,6 +6,7 @@ a destination is in flight; what comes meanwhile waits together and goes as the 
 
 A destination that is gone is switched off and its owner told elsewhere; what waits too long for one that fails goes to
 the next one of its owner (hub.ledger.fallback). Among destinations, those for which something urgent waits go first.
+What is held through its owner's quiet hours is let go by the sweep, which wakes for their end (hub.ledger.quiet).
 
 Promises: at least once (a message is sent twice only if an answer was lost or we died before marking it, and a bot
 remembers what it sent); order per destination, also through failures: behind a message that waits for its time,
@@ -37,7 +38,7 @@ from hub.config import DeliverySection
 from hub.delivery.lanes import Lane, Turns
 from hub.delivery.marks import Marks
 from hub.delivery.outcomes import Outcomes, latency_ms
-from hub.ledger import Ledger, LedgerTrouble, outbox
+from hub.ledger import Ledger, LedgerTrouble, outbox, quiet
 from hub.ledger.outbox import PER_DESTINATION, Due
 from hub.logs import Repeats
 from hub.model import SECOND_US, Destination, Receipt
@@ -174,6 +175,7 @@ class Delivery:
             if connection.dialect.name == "sqlite":
                 outbox.free_all(connection, self.worker)
             outbox.give_up_removed(connection, self._clock())
+            quiet.let_go(connection, self._clock())
             return outbox.backlog(connection, self.worker, self._clock())
 
         behind = await self._marks.alone(look)
@@ -199,19 +201,19 @@ class Delivery:
         released, self._to_release = self._to_release, []
         self._crowded = bool(full) or not room
 
-        def look(connection: sa.Connection) -> tuple[int | None, frozenset[int]]:
+        def look(connection: sa.Connection) -> tuple[int | None, frozenset[int], int | None]:
             behind = outbox.backlog(connection, self.worker, now, spilled) if spilled else frozenset()
-            return outbox.next_due(connection, self.worker, now, skip=full), behind
+            return outbox.next_due(connection, self.worker, now, skip=full), behind, quiet.next_end(connection)
 
-        def fetch(connection: sa.Connection) -> tuple[list[Due], int | None, frozenset[int]]:
+        def fetch(connection: sa.Connection) -> tuple[list[Due], int | None, frozenset[int], int | None]:
             outbox.release(connection, self.worker, released)
             dues = outbox.claim(connection, self.worker, now, self.lease_us, room, self._catalogue.get, skip=full)
             return dues, *look(connection)
 
         dues: list[Due] = []
-        next_due, behind = await self._marks.read(look)
+        next_due, behind, quiet_ends = await self._marks.read(look)
         if released or (room and next_due is not None and next_due <= now):
-            dues, next_due, behind = await self._marks.alone(fetch)
+            dues, next_due, behind, quiet_ends = await self._marks.alone(fetch)
         for due in dues:
             lane = self._lane(due.destination)
             if lane.spilled_at > spills:
@@ -220,7 +222,17 @@ class Delivery:
                 self._take(lane, due, now)
         self._unspill(id for id in spilled - behind if self._lanes[id].spilled_at <= spills)
         self._start_lanes({due.destination.id for due in dues})
-        return SWEEP_S if next_due is None or not room else min(max((next_due - now) / SECOND_US, 0.0), SWEEP_S)
+        if quiet_ends is not None and quiet_ends <= now:
+            if await self._end_quiet(now):
+                return 0.0
+            quiet_ends = None  # another deliverer is at it
+        return _wait_s(now, next_due if room else None, quiet_ends)
+
+    async def _end_quiet(self, now: int) -> bool:
+        """Lets go what was held; whether the next sweep has to fetch it. What is offered meanwhile goes behind it."""
+        freed = await self._marks.alone(lambda c: quiet.let_go(c, now))
+        self._behind(freed)
+        return bool(freed)
 
     def _unspill(self, fetched: Iterable[int]) -> None:
         """Their rows are all in memory now, unless an offer was turned away meanwhile."""
@@ -283,7 +295,8 @@ class Delivery:
         """The receipt, and whether it is the bot's own."""
         now = self._clock()
         message = outgoing.message(destination, [due.notification for due in batch], now)
-        self._outcomes.latencies_us += [now - due.notification.ticked_at for due in batch if not due.attempts]
+        at_once = [each.notification for each in batch if not each.attempts and each.notification.held_until is None]
+        self._outcomes.latencies_us += [now - each.ticked_at for each in at_once]
         bot = f"the {destination.platform} bot"
         try:
             return await self._bus.request(names.send(destination.platform), message, Receipt, self._answer_s), True
@@ -344,16 +357,22 @@ class Delivery:
         """Rows by state, and since this start: notifications sent, postponed and given up."""
         counts, errors = self._outcomes.counts, dict(self._outcomes.errors)
         try:
-            rows = await self._ledger.read(outbox.waiting)
+            rows, held = await self._ledger.read(lambda c: (outbox.waiting(c), quiet.count(c)))
+            rows = {**rows, "held": held, "sent": max((rows["sent"] or 0) - held, 0)}
         except LedgerTrouble as error:
             rows = {}
             errors["ledger"] = str(error)
         return {
             "service": "delivery",
-            **rows,
+            **rows,  # "held" among them: through quiet hours
             "later": counts["later"],
             "since_start": {name: counts[name] for name in ("sent", "later", "dead", "moved")},
-            "held": len(self._until),
+            "in_memory": len(self._until),
             "latency_ms": latency_ms(self._outcomes.latencies_us),
             "errors": errors,
         }
+
+
+def _wait_s(now: int, *times: int | None) -> float:
+    """Until the first of these that is still to come, SWEEP_S at most."""
+    return min([SWEEP_S, *(max((time - now) / SECOND_US, 0.0) for time in times if time is not None)])

@@ -65,8 +65,8 @@ class Outcomes:
         )
 
     async def given_up(self, place: Destination, batch: Sequence[Due], receipt: Receipt, answered: bool) -> Again:
-        """Marks what will not be tried again; the rest of the batch. Each notification by its own age: an old one that
-        dies takes no younger one with it."""
+        """Marks what will not be tried again; the rest of the batch. Each notification by its own age, in which quiet
+        hours do not count: an old one that dies takes no younger one with it."""
         now, chance = self._clock(), random.random()
         later: list[Due] = []
         dead: dict[str, list[Due]] = {}
@@ -75,7 +75,7 @@ class Outcomes:
             verdict = decide(
                 receipt,
                 attempt=batch[0].attempts + 1,
-                age_s=(now - due.notification.created_at) / SECOND_US,
+                age_s=(now - outgoing.ready_at(due.notification)) / SECOND_US,
                 give_up_after_s=self._config.give_up_after_hours * 3600,
                 cap_s=URGENT_CAP_S if urgent else CAP_S if answered else ABSENT_CAP_S,
                 random=lambda: chance,

@@ -202,7 +202,8 @@ class Engine:
             alerts.save_states(c, changes)
             alerts.save_series(c, prices)
             alerts.save_told(c, batch.told)
-            return alerts.save_rang(c, batch.fired, place.stream, now, worker, until, self._catalogue.get)
+            describe = self._catalogue.get
+            return alerts.save_rang(c, batch.fired, place.stream, now, worker, until, describe, place.clock)
 
         while True:
             try:

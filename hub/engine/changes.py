@@ -132,7 +132,7 @@ class Changes:
             made.standing.armed_generation = made.standing.generation - 1
             rang = [self.board.ringing.rang_now(alert_id, made.standing, now)]
             worker, until = self.engine.claim(now)
-            dues = alerts.save_rang(c, rang, stream, now, worker, until, self.board.catalogue.get)
+            dues = alerts.save_rang(c, rang, stream, now, worker, until, self.board.catalogue.get, asked=True)
             fired = made.standing.change(alert_id, self.board.clock)
             alerts.save_states(c, [msgspec.structs.replace(fired, last_fired_at=made.book.received_at)])
             alerts.tell(c, alert_id, now, f"rang: {rang[0].title}")

@@ -131,13 +131,16 @@ def migrate(connection: sa.Connection, target: str = "head") -> None:
 
 def insert_or_ignore(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
     """Rows whose key is there already are left as they are."""
-    if not rows:
-        return
+    if rows:
+        connection.execute(insert(connection, table).on_conflict_do_nothing(), rows)
+
+
+def insert(connection: sa.Connection, table: sa.Table) -> Any:
+    """An INSERT in the server's own words: that which knows ON CONFLICT."""
     if connection.dialect.name == "sqlite":
         from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-        connection.execute(sqlite_insert(table).on_conflict_do_nothing(), rows)
-    else:
-        from sqlalchemy.dialects.postgresql import insert as postgres_insert
+        return sqlite_insert(table)
+    from sqlalchemy.dialects.postgresql import insert as postgres_insert
 
-        connection.execute(postgres_insert(table).on_conflict_do_nothing(), rows)
+    return postgres_insert(table)

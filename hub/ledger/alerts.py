@@ -11,6 +11,7 @@ import msgspec
 import sqlalchemy as sa
 
 from hub.frame import RUNNING, Position
+from hub.ledger import quiet
 from hub.ledger import tables as t
 from hub.ledger.leases import LeaseLost, assert_all
 from hub.ledger.outbox import Describe, Due, backlog
@@ -180,11 +181,6 @@ def _insert_returning(table: sa.Table, columns: Sequence[str]) -> sa.TextClause:
 
 _INSERT_TRIGGER = _insert_returning(t.triggers, _TRIGGER_COLUMNS)
 _INSERT_NOTIFICATION = _insert_returning(t.notifications, _NOTIFICATION_COLUMNS)
-_DESTINATIONS = (
-    sa.select(t.destinations)
-    .where(t.destinations.c.owner_id.in_(sa.bindparam("owners", expanding=True)), t.destinations.c.disabled == "")
-    .order_by(t.destinations.c.id)
-)
 
 
 def begin_position(
@@ -232,17 +228,24 @@ def save_rang(
     worker: str,
     claimed_until: int,
     describe: Describe,
+    clock: int | None = None,
+    *,
+    asked: bool = False,
 ) -> list[Due]:
     """Triggers and their notifications, one per enabled destination of the owner, claimed for `worker` at once if
     there is one, so that no other commit stands between a trigger and its message. They wait for a sweep where older
-    ones of that destination lie with another core's worker."""
-    places = destinations(connection, {each.owner_id for each in rang}) if rang else {}
+    ones of that destination lie with another core's worker, and through the owner's quiet hours by `clock`, that of
+    the stream (None: `now`), unless they are urgent or somebody `asked` to hear it at this moment."""
+    reached = quiet.reached(connection, {each.owner_id for each in rang}) if rang else {}
+    places = {owner_id: reach.places for owner_id, reach in reached.items()}
+    ends = {owner_id: reach.quiet_until(now if clock is None else clock, now) for owner_id, reach in reached.items()}
     behind = _behind_others(connection, places, worker, now) if worker else frozenset()
     dues: list[Due] = []
     for each in rang:
         trigger_id = int(connection.execute(_INSERT_TRIGGER, _trigger_row(each, stream, now)).scalar_one())
+        held_until = None if each.urgent or asked else ends.get(each.owner_id)
         for place in _chosen(places.get(each.owner_id, ()), each.via):
-            at_once = place.id not in behind
+            at_once = held_until is None and place.id not in behind
             row = {
                 "key": f"alert:{each.alert_id}:{each.generation}:{place.id}",
                 "destination_id": place.id,
@@ -250,8 +253,8 @@ def save_rang(
                 "trigger_id": trigger_id,
                 "title": each.title,
                 "text": each.text,
-                "state": "due",
-                "due_at": now,
+                "state": "due" if held_until is None else quiet.HELD,
+                "due_at": now if held_until is None else held_until,
                 "created_at": now,
                 "claimed_by": worker if at_once else "",
                 "claimed_until": claimed_until if at_once else 0,
@@ -325,13 +328,7 @@ def _notification(notification_id: int, each: Rang, trigger_id: int, now: int, d
 
 def destinations(connection: sa.Connection, owner_ids: Iterable[int]) -> Mapping[int, list[Destination]]:
     """The enabled destinations of each owner, the oldest first."""
-    found: dict[int, list[Destination]] = {}
-    for row in connection.execute(_DESTINATIONS, {"owners": sorted(owner_ids)}):
-        place = Destination(
-            id=row.id, owner_id=row.owner_id, platform=row.platform, address=row.address, label=row.label
-        )
-        found.setdefault(row.owner_id, []).append(place)
-    return found
+    return {owner_id: reach.places for owner_id, reach in quiet.reached(connection, owner_ids).items()}
 
 
 def find(connection: sa.Connection, alert_id: int) -> Alert | None:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from hub import wording
 from hub.i18n import _, several
 from hub.ledger.alerts import alert_of as alert_of_row
+from hub.ledger.quiet import HELD
 from hub.ledger.tables import alert_events, alerts, destinations, notifications, triggers
 from hub.model import Alert, Nature, State, Trigger
 
@@ -106,6 +107,8 @@ def became(row: Any, zone: str, now: int) -> str:
     why = f": {row.reason}" if row.reason else ""
     if row.state == "sent":
         return _("sent {clock}").format(clock=wording.clock(row.settled_at or row.created_at, zone, now))
+    if row.state == HELD:
+        return _("held until {clock}, your quiet hours").format(clock=wording.clock(row.due_at, zone, now))
     if row.state == "moved":
         return f"{row.reason} ({wording.clock(row.settled_at or row.created_at, zone, now)})"
     if row.state == "dead":

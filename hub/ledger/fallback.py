@@ -2,8 +2,9 @@
 
 An owner's destinations have an order, that of their numbers; after the last comes the first. What another of them has
 got anyway, or is about to get, is not told twice: then the row is given up, or goes on waiting. A row that was moved
-stays as "moved" and is never sent, so that nothing arrives doubled when its first destination comes back. Functions of
-a connection; the times are wall time. Depends on hub.ledger.tables, people and outbox.
+stays as "moved" and is never sent, so that nothing arrives doubled when its first destination comes back. What is held
+through quiet hours is held elsewhere too, and fails nowhere: it has not been tried. Functions of a connection; the
+times are wall time. Depends on hub.ledger.tables, people, quiet and outbox.
 """
 
 from collections.abc import Collection, Sequence
@@ -14,6 +15,7 @@ import sqlalchemy as sa
 
 from hub.ledger.outbox import disable
 from hub.ledger.people import GONE
+from hub.ledger.quiet import HELD, is_held
 from hub.ledger.tables import destinations, notifications
 from hub.model import Destination
 
@@ -31,7 +33,7 @@ def close(connection: sa.Connection, place: Destination, worker: str, reason: st
     notification that says why; where there is none it is given up."""
     disable(connection, place.id, f"{GONE}{reason}")
     target = next_of(connection, place)
-    rows = _waiting(connection, place.id, worker, now)
+    rows = _waiting(connection, place.id, worker, now, held=True)
     moved = _move(connection, rows, place, target, f"{place.label} takes nothing any more: {reason}", now)
     if target is not None:
         _tell(connection, place, target, reason, now)
@@ -83,7 +85,7 @@ def fall_back(connection: sa.Connection, now: int, after_us: int) -> list[tuple[
     that is gone at the very moment when it was closed."""
     found = []
     for place in _gone(connection):
-        rows = _waiting(connection, place.id, "", now)
+        rows = _waiting(connection, place.id, "", now, held=True)
         found.append((place, _move(connection, rows, place, next_of(connection, place), place.disabled, now)))
     for place in _failing(connection, now - after_us) if after_us else ():
         target = next_of(connection, place, besides=_failing_ids(connection))
@@ -92,7 +94,7 @@ def fall_back(connection: sa.Connection, now: int, after_us: int) -> list[tuple[
         rows = [
             row
             for row in _waiting(connection, place.id, "", now)
-            if row.created_at < now - after_us and not _told_elsewhere(connection, row, place.id)
+            if _ready_at(row) < now - after_us and not _told_elsewhere(connection, row, place.id)
         ]
         if rows:
             why = f"{place.label} was not reached for {round(after_us / 60_000_000)} minutes: {rows[0].reason}"
@@ -118,11 +120,10 @@ def next_of(connection: sa.Connection, place: Destination, besides: Collection[i
 
 
 def _gone(connection: sa.Connection) -> list[Destination]:
-    """Destinations that are gone and for which something waits nevertheless."""
-    query = sa.select(destinations).where(
-        destinations.c.disabled.startswith(GONE),
-        destinations.c.id.in_(sa.select(notifications.c.destination_id).where(_due())),
-    )
+    """Destinations that are gone and for which something waits nevertheless, or is held."""
+    due, held = (sa.select(notifications.c.destination_id).where(which) for which in (_due(), is_held()))
+    there = destinations.c.id.in_(due.union_all(held))
+    query = sa.select(destinations).where(destinations.c.disabled.startswith(GONE), there)
     return [_destination(found) for found in connection.execute(query)]
 
 
@@ -130,10 +131,11 @@ def _failing(connection: sa.Connection, since: int) -> list[Destination]:
     """Destinations whose oldest waiting row was tried in vain and is older than that."""
     row = notifications
     heads = sa.select(sa.func.min(row.c.id)).where(_due()).group_by(row.c.destination_id)
+    ready_at = sa.func.coalesce(row.c.held_until, row.c.created_at)
     query = (
         sa.select(destinations)
         .join(row, row.c.destination_id == destinations.c.id)
-        .where(row.c.id.in_(heads), row.c.attempts > 0, row.c.created_at < since, destinations.c.disabled == "")
+        .where(row.c.id.in_(heads), row.c.attempts > 0, ready_at < since, destinations.c.disabled == "")
         .order_by(destinations.c.id)
     )
     return [_destination(found) for found in connection.execute(query)]
@@ -144,11 +146,23 @@ def _failing_ids(connection: sa.Connection) -> frozenset[int]:
     return frozenset(connection.scalars(sa.select(row.c.destination_id).where(_due(), row.c.attempts > 0).distinct()))
 
 
-def _waiting(connection: sa.Connection, destination_id: int, worker: str, now: int) -> Sequence[sa.Row[Any]]:
-    """The oldest first; what another worker holds may be on its way at this moment."""
+def _waiting(
+    connection: sa.Connection, destination_id: int, worker: str, now: int, *, held: bool = False
+) -> Sequence[sa.Row[Any]]:
+    """The oldest first; what another worker holds may be on its way at this moment. With `held` also what waits for the
+    end of quiet hours."""
     row = notifications
-    query = sa.select(row).where(_due(), row.c.destination_id == destination_id, _free(worker, now)).order_by(row.c.id)
-    return connection.execute(query).all()
+    query = sa.select(row).where(row.c.destination_id == destination_id)
+    found = list(connection.execute(query.where(_due(), _free(worker, now))))
+    if held:
+        found += connection.execute(query.where(is_held()))
+    return sorted(found, key=lambda each: int(each.id))
+
+
+def _ready_at(row: sa.Row[Any]) -> int:
+    """Since when it could be sent."""
+    ready_at: int = row.created_at if row.held_until is None else row.held_until
+    return ready_at
 
 
 def _move(
@@ -176,7 +190,8 @@ def _copy(
     connection: sa.Connection, row: sa.Row[Any], place: Destination, target: Destination, why: str, now: int
 ) -> bool:
     """A row for the other destination, with the age of the first, so that it is given up when its time is over wherever
-    it goes. False where it was there before: what comes round ends."""
+    it goes, and held as that is. False where it was there before: what comes round ends."""
+    held = row.state == HELD
     values = {
         "key": f"{_what(row.key, place.id)}{target.id}",
         "destination_id": target.id,
@@ -184,9 +199,10 @@ def _copy(
         "trigger_id": row.trigger_id,
         "title": row.title,
         "text": f"{row.text}\nhere because {why}",
-        "state": "due",
-        "due_at": now,
+        "state": row.state,
+        "due_at": row.due_at if held else now,
         "created_at": row.created_at,
+        "held_until": row.held_until,
     }
     there = connection.execute(sa.select(notifications.c.id).where(notifications.c.key == values["key"])).first()
     if there is None:
@@ -198,7 +214,7 @@ def _told_elsewhere(connection: sa.Connection, row: sa.Row[Any], destination_id:
     """Whether another destination got the same, or is to get it and does not fail either. Keys of one notification
     differ in what stands behind the last colon."""
     what, other = _what(row.key, destination_id), notifications
-    arrives = sa.or_(other.c.state == "sent", sa.and_(_due(), other.c.attempts == 0))
+    arrives = sa.or_(other.c.state.in_(("sent", HELD)), sa.and_(_due(), other.c.attempts == 0))
     query = sa.select(other.c.id).where(
         other.c.key > what, other.c.key < f"{what[:-1]};", other.c.destination_id != destination_id, arrives
     )

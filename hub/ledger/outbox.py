@@ -5,16 +5,18 @@ lease has run out is anybody's. A mark applies only where the claim is still thi
 and wakes up changes nothing; each mark returns how many rows it changed.
 
 Order holds per destination: a row is not claimed while an older one of its destination waits for its time or
-lies with another worker. Times are wall time. Depends on hub.ledger.people, hub.ledger.tables and hub.model.
+lies with another worker. What is held through quiet hours (hub.ledger.quiet) is not in it before it is let go. Times
+are wall time. Depends on hub.ledger.people, hub.ledger.tables and hub.model.
 """
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import msgspec
 import sqlalchemy as sa
 
 from hub.ledger.people import REMOVED
+from hub.ledger.quiet import is_held
 from hub.ledger.tables import alerts, destinations, notifications, triggers
 from hub.model import Destination, Instrument, Nature, Notification, Trigger
 
@@ -204,16 +206,14 @@ def postpone(connection: sa.Connection, ids: Sequence[int], worker: str, due_at:
 
 
 def give_up_removed(connection: sa.Connection, now: int, *, claimed: bool = False) -> int:
-    """Gives up what waits for destinations that were removed; with `claimed` also what a worker holds, which may be
-    on its way at this moment."""
+    """Gives up what waits for destinations that were removed, or is held for them; with `claimed` also what a worker
+    holds, which may be on its way at this moment."""
     gone = sa.select(destinations.c.id).where(destinations.c.disabled == REMOVED)
     row = notifications
-    query = row.update().where(_is_due(row), row.c.destination_id.in_(gone))
-    if not claimed:
-        query = query.where(row.c.claimed_until < now)
-    return connection.execute(
-        query.values(state="dead", reason=REMOVED, settled_at=now, claimed_by="", claimed_until=0)
-    ).rowcount
+    query = row.update().where(row.c.destination_id.in_(gone))
+    waiting = query.where(_is_due(row)) if claimed else query.where(_is_due(row), row.c.claimed_until < now)
+    values = {"state": "dead", "reason": REMOVED, "settled_at": now, "claimed_by": "", "claimed_until": 0}
+    return sum(connection.execute(each.values(values)).rowcount for each in (waiting, query.where(is_held(row))))
 
 
 def add_test(connection: sa.Connection, destination_id: int, title: str, text: str, now: int) -> int:
@@ -252,8 +252,9 @@ def _settle(connection: sa.Connection, ids: Sequence[int], worker: str, **values
 
 def waiting(connection: sa.Connection) -> dict[str, int | None]:
     """How many rows are in each state, and since when the oldest due one could have been sent. All but the few that
-    wait or were given up were sent, or moved to where they were; so only those are looked at. On PostgreSQL the number
-    of a large table is the server's own estimate."""
+    wait or were given up were sent, or moved to where they were; so only those are looked at. What is held counts as
+    sent here: quiet.count tells how many that is. On PostgreSQL the number of a large table is the server's own
+    estimate."""
     row = notifications
     due, oldest = connection.execute(sa.select(sa.func.count(), sa.func.min(row.c.due_at)).where(_is_due(row))).one()
     dead = connection.scalar(sa.select(sa.func.count()).where(row.c.state == sa.literal_column("'dead'"))) or 0
@@ -284,18 +285,30 @@ def head_of(connection: sa.Connection, destination_id: int) -> sa.Row[Any] | Non
     return None if number is None else state_of(connection, number)
 
 
-def news_of(connection: sa.Connection, destination_ids: Collection[int]) -> dict[int, tuple[sa.Row[Any], int]]:
-    """By destination: its newest notification, and how many wait. Those that never had one are not in it."""
+class News(NamedTuple):
+    """Of a destination: its newest notification, how many wait, and how many are held through quiet hours."""
+
+    newest: sa.Row[Any]
+    waiting: int
+    held: int
+
+
+def news_of(connection: sa.Connection, destination_ids: Collection[int]) -> dict[int, News]:
+    """By destination. Those that never had a notification are not in it."""
     row = notifications
-    waiting = sa.func.sum(sa.case((_is_due(row), 1), else_=0)).label("waiting")
+    waiting, held = (sa.func.sum(sa.case((which, 1), else_=0)) for which in (_is_due(row), is_held(row)))
     of_each = (
-        sa.select(row.c.destination_id, sa.func.max(row.c.id).label("newest"), waiting)
+        sa.select(
+            row.c.destination_id, sa.func.max(row.c.id).label("newest"), waiting.label("waiting"), held.label("held")
+        )
         .where(row.c.destination_id.in_(destination_ids))
         .group_by(row.c.destination_id)
         .subquery()
     )
-    rows = connection.execute(sa.select(row, of_each.c.waiting).join(of_each, of_each.c.newest == row.c.id))
-    return {found.destination_id: (found, int(found.waiting)) for found in rows}
+    query = sa.select(row, of_each.c.waiting, of_each.c.held).join(of_each, of_each.c.newest == row.c.id)
+    return {
+        found.destination_id: News(found, int(found.waiting), int(found.held)) for found in connection.execute(query)
+    }
 
 
 def _is_due(rows: Any) -> sa.ColumnElement[bool]:
@@ -332,6 +345,7 @@ def _due(row: sa.RowMapping, describe: Describe) -> Due:
             nature=trigger.nature if trigger else Nature.LIVE,
             created_at=row["created_at"],
             ticked_at=row["trigger__ticked_at"] or row["created_at"],
+            held_until=row["held_until"],
         ),
         destination=Destination(
             id=row["destination__id"],

@@ -31,7 +31,7 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
-DUE, DEAD = text("state = 'due'"), text("state = 'dead'")
+DUE, DEAD, HELD = text("state = 'due'"), text("state = 'dead'"), text("state = 'held'")
 Key = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up only INTEGER keys
 
 owners = Table(
@@ -58,6 +58,7 @@ users = Table(
     Column("weight", String(16), nullable=False, server_default=""),
     Column("theme", String(32), nullable=False, server_default=""),
     Column("quiet", String(16), nullable=False, server_default=""),  # "22:00-07:00" by their clock; empty: never
+    Index(None, "owner_id"),
 )
 
 identities = Table(
@@ -196,9 +197,11 @@ notifications = Table(
     Column("receipt", Text, nullable=False, server_default=""),  # the platform's id of what was sent
     Column("reason", Text, nullable=False, server_default=""),  # why it waits or was given up
     Column("created_at", BigInteger, nullable=False),
+    Column("held_until", BigInteger),  # the end of the quiet hours that held it
     Column("settled_at", BigInteger),  # when it was sent or given up
     Index("ix_notifications_waiting", "destination_id", "id", sqlite_where=DUE, postgresql_where=DUE),
     Index("ix_notifications_dead", "id", sqlite_where=DEAD, postgresql_where=DEAD),
+    Index("ix_notifications_held", "due_at", sqlite_where=HELD, postgresql_where=HELD),
     Index(None, "alert_id"),
     Index(None, "trigger_id"),  # so that removing a trigger does not look at every notification
 )

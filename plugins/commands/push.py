@@ -72,8 +72,10 @@ async def listed(context: Context, request: Request) -> Reply:
 def row(view: DestinationView) -> tuple[str, ...]:
     place = view.destination
     state = f"off: {place.disabled}" if place.disabled else "on"
-    waiting = f" ({view.waiting} waiting)" if view.waiting else ""
-    return str(place.id), kind_of(place.platform), place.label, state, (view.last or "nothing yet") + waiting
+    counts = ((view.waiting, "waiting"), (view.held, "held through quiet hours"))
+    more = ", ".join(f"{count} {what}" for count, what in counts if count)
+    last = f"{view.last or 'nothing yet'}{f' ({more})' if more else ''}"
+    return str(place.id), kind_of(place.platform), place.label, state, last
 
 
 def without_bot(views: Any, told: Mapping[str, Any]) -> list[str]:
@@ -137,13 +139,17 @@ def tried(test: Tried, request: Request, now: int) -> Reply:
 
 def switched(view: DestinationView) -> Reply:
     place = view.destination
-    waiting = f"{view.waiting} notification{'s' if view.waiting != 1 else ''}"
+    waiting, held = counted(view.waiting), counted(view.held)
     if not place.disabled:
         lines = [f"What waited goes out now: {waiting}."] if view.waiting else []
+        if view.held:
+            lines.append(f"What is held goes out when your quiet hours end: {held}.")
         return Reply(title=f"{place.label} is on", lines=tuple(lines), private=True, facts=facts(view))
     lines = ["What rings while it is off does not go there."]
     if view.waiting:
         lines.append(f"What waits for it goes out when it is on again: {waiting}.")
+    if view.held:
+        lines.append(f"What is held through your quiet hours waits for that as well: {held}.")
     return Reply(
         title=f"{place.label} is off",
         lines=tuple(lines),
@@ -156,13 +162,17 @@ def switched(view: DestinationView) -> Reply:
 def removed(place: Destination, given_up: int) -> Reply:
     lines = ["The hub does not know its address any more."]
     if given_up:
-        lines.append(f"{given_up} notification{'s' if given_up != 1 else ''} that waited for it: given up.")
+        lines.append(f"{counted(given_up)} that waited for it: given up.")
     return Reply(
         title=f"{place.label} is removed",
         lines=tuple(lines),
         private=True,
         facts={**named(place), "given_up": given_up},
     )
+
+
+def counted(count: int) -> str:
+    return f"{count} notification{'s' if count != 1 else ''}"
 
 
 def kind_of(platform: str) -> str:
@@ -179,4 +189,5 @@ def facts(view: DestinationView) -> dict[str, object]:
         "disabled": view.destination.disabled,
         "last": view.last,
         "waiting": view.waiting,
+        "held": view.held,
     }

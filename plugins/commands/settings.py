@@ -189,7 +189,9 @@ def panel(title: str, user: User, context: Context) -> Reply:
     head = (_("setting"), _("is"), _("for"))
     lines = [_("settings currency none goes back to the hub's own; so with the others.")]
     if user.quiet:
-        lines.append(_("Quiet hours are kept, but messages do not heed them yet: alerts ring at night too."))
+        lines.append(
+            _("What rings in your quiet hours is held, and told together when they end. Urgent alerts ring at once.")
+        )
     return Reply(
         title=title,
         table=(head, *((_(NAMES[name]), now_of(name, user, context), _(FOR[name])) for name in FIELDS)),

@@ -124,7 +124,8 @@ def engine_lines(engine: Mapping[str, Any]) -> Iterable[str]:
 
 def delivery_lines(delivery: Mapping[str, Any]) -> Iterable[str]:
     counts = ", ".join(f"{int(delivery.get(key, 0)):,} {word}" for key, word in COUNTS if key in delivery)
-    yield f"Delivery: {counts or 'nothing yet'}."
+    held = f", {int(delivery['held']):,} held through quiet hours" if delivery.get("held") else ""
+    yield f"Delivery: {counts or 'nothing yet'}{held}."
     latency = delivery.get("latency_ms") or {}
     known = [f"{key} {float(latency[key]):,.1f} ms" for key in ("p50", "p95", "p99") if latency.get(key) is not None]
     if known:

@@ -19,6 +19,12 @@ def upgrade() -> None:
     op.add_column("triggers", sa.Column("detail", sa.Text(), server_default="", nullable=False))
     op.add_column("series", sa.Column("live", sa.Boolean(), server_default="1", nullable=False))
     op.add_column("series", sa.Column("stale_since", sa.BigInteger(), nullable=True))
+    op.add_column("notifications", sa.Column("held_until", sa.BigInteger(), nullable=True))
+    held = sa.text("state = 'held'")
+    op.create_index(
+        "ix_notifications_held", "notifications", ["due_at"], sqlite_where=held, postgresql_where=held, unique=False
+    )
+    op.create_index(op.f("ix_users_owner_id"), "users", ["owner_id"], unique=False)
     op.create_table(
         "splits",
         sa.Column("id", KEY, nullable=False),
