@@ -126,6 +126,9 @@ def buttons(notification: Notification) -> tuple[Button, ...]:
     if notification.alert_id is None:
         return ()
     number, instrument = notification.alert_id, notification.instrument
+    if notification.trigger is None:
+        told = {"Go on": f"resume {number}", "Why": f"why {number}", "Delete": f"delete {number}"}
+        return tuple(Button(label=label, line=line) for label, line in told.items())
     lines = {
         "15 min": f"snooze {number} 15m",
         "1 h": f"snooze {number} 1h",

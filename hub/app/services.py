@@ -43,6 +43,7 @@ from hub.market import Market
 from hub.personal import Personal
 from hub.quotes import Quotes
 from hub.recorder import Recorder, keep_for
+from hub.recovery import Recovery
 
 log = structlog.get_logger("app")
 RECORDER = "recorder"
@@ -94,6 +95,10 @@ async def services_of(edges: Edges) -> Part:
         share = _share(edges, catalogue, delivery, holder)
         services.append((alerts.ENGINE, share.run))
         told.append(share.status)
+    if "alert" in roles:
+        recovery = Recovery(ledger, edges.history, catalogue, config, bus, now_us)
+        services.append(("recovery", recovery.run))
+        told.append(recovery.status)
     build = partial(_single_services, edges, catalogue, delivery, held)
     if await held.take():
         more, tellers, settled = await build(edges.stack)

@@ -22,14 +22,14 @@ import structlog
 from hub import bus as names
 from hub import reader
 from hub.bus import Bus
-from hub.engine.batch import Batch
+from hub.engine.batch import Batch, save_gaps, save_notices
 from hub.engine.board import Board
 from hub.engine.changes import Changes
 from hub.engine.lots import Holdings
 from hub.engine.past import History, Past
 from hub.engine.warmth import Warmth
 from hub.frame import Position
-from hub.ledger import Ledger, LedgerTrouble, alerts
+from hub.ledger import Ledger, LedgerTrouble, alerts, gaps
 from hub.ledger.alerts import Rang
 from hub.ledger.outbox import Due
 from hub.model import SECOND_US
@@ -98,9 +98,14 @@ class Engine:
 
     async def load(self) -> None:
         """Alerts and series as they were committed."""
-        rows, values = await self.ledger.read(lambda c: (alerts.load(c, self.leases), alerts.load_series(c)))
+        groups = tuple(self.leases)
+        rows, values, blind = await self.ledger.read(
+            lambda c: (alerts.load(c, groups), alerts.load_series(c), gaps.open_of(c, groups))
+        )
         await self.holdings.fetch({row.owner_id for row in rows if "portfolio" in row.text})
         self.board.load_prices(values)
+        for gap in blind:
+            self.board.blindness.recall(gap.instrument, gap.since, told=gap.told, clock=self.position.clock)
         self.board.load(rows, self.position)
         await self.warmth.all()
         log.info("alerts loaded", alerts=len(self.board.standing), sequence=self.position.sequence)
@@ -202,6 +207,8 @@ class Engine:
             alerts.save_states(c, changes)
             alerts.save_series(c, prices)
             alerts.save_told(c, batch.told)
+            save_gaps(c, batch)
+            save_notices(c, batch.notices, now, place.clock)
             describe = self._catalogue.get
             return alerts.save_rang(c, batch.fired, place.stream, now, worker, until, describe, place.clock)
 
@@ -218,6 +225,8 @@ class Engine:
         self._committed = place
         self._committed_at = time.monotonic()
         await self.told(batch.fired, dues)
+        if batch.notices:
+            await self._nudge()
 
     def claim(self, now: int) -> tuple[str, int]:
         return (self._deliverer.worker, now + self._deliverer.lease_us) if self._deliverer else ("", 0)
@@ -230,14 +239,17 @@ class Engine:
         if self._deliverer is not None:
             self._deliverer.offer(dues)
         if self._deliverer is None or self.ledger.shared:  # there it may have left some for a sweep
-            try:
-                await self.bus.client.publish(names.OUTBOX, b"")
-            except nats.errors.Error:
-                log.debug("nudge not sent; the sweep finds the rows")
+            await self._nudge()
         for each in rang:
             log.info(
                 "an alert fired", alert=each.alert_id, title=each.title, generation=each.generation, late=each.late
             )
+
+    async def _nudge(self) -> None:
+        try:
+            await self.bus.client.publish(names.OUTBOX, b"")
+        except nats.errors.Error:
+            log.debug("nudge not sent; the sweep finds the rows")
 
     async def _mark(self, sequence: int) -> int:
         while True:

@@ -14,6 +14,7 @@ import msgspec
 import structlog
 
 from hub.engine.batch import Batch
+from hub.engine.blind import Blindness
 from hub.engine.making import Maker
 from hub.engine.ringing import Evidence, Ringing
 from hub.engine.silences import Silences
@@ -76,6 +77,7 @@ class Board:
         self._touched: dict[int, dict[int, Touch]] = {}  # alerts with a course → their parts
         self._confirming: dict[str, set[int]] = {}  # by instrument, alerts that other sources confirm
         self.ringing = Ringing(self, late_after_us, now_us)
+        self.blindness = Blindness(self)
 
     # --------------------------------------------------------------------------------------------- loading
 
@@ -326,6 +328,7 @@ class Board:
         self.due = min(
             self._timers[0][0] if self._timers else NEVER,
             self.silences.next_end,
+            self.blindness.due,
             self._second if self.graph.clocked else NEVER,
         )
 
@@ -335,9 +338,15 @@ class Board:
         second = clock - clock % SECOND_US
         while self.due <= clock:
             looks = bool(self.graph.clocked) and self._second <= clock
-            now = min(self._timers[0][0] if self._timers else NEVER, self.silences.next_end, second if looks else NEVER)
+            now = min(
+                self._timers[0][0] if self._timers else NEVER,
+                self.silences.next_end,
+                self.blindness.due,
+                second if looks else NEVER,
+            )
             self.clock = max(self.clock, now)
             self._wake_due(now)
+            self.blindness.tell(now)
             while self._timers and self._timers[0][0] <= now:
                 _, alert_id, what = heapq.heappop(self._timers)
                 self._timer(alert_id, what)
@@ -397,10 +406,15 @@ class Board:
         if event.kind not in (EventKind.STALE, EventKind.CLOSED, EventKind.FRESH):
             return
         root = self.graph.root(event.instrument)
-        if event.kind == EventKind.FRESH:
+        if event.kind == EventKind.STALE:
+            root.stale_since = root.stale_since or root.book.received_at or event.time
+            self.blindness.begins(root, root.stale_since)
+        else:
             root.stale_since = None
+            self.blindness.ends(event.instrument, event.time)
+        self.set_due()
+        if event.kind == EventKind.FRESH:
             return
-        root.stale_since = root.book.received_at or event.time if event.kind == EventKind.STALE else None
         self.batch.prices.add(event.instrument)
         self._no_value(root.book, None)
         for node in self.graph.above(root):
@@ -408,6 +422,14 @@ class Board:
             if node.book is not None and node.value is None:
                 self._no_value(node.book, node)
         self._turn_touched()
+
+    def alerts_on(self, root: Root) -> set[int]:
+        """Those that need a price of it, and are awake."""
+        found = root.book.alerts()
+        for node in self.graph.above(root):
+            if node.book is not None:
+                found |= node.book.alerts()
+        return found
 
     # ---------------------------------------------------------------------------------------------- alerts
 

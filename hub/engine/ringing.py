@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from hub import evidence as words
+from hub.engine.batch import Notice
 from hub.engine.standing import STORM_RINGS, STORM_US, More, Standing
 from hub.frame import Frame
 from hub.ledger.alerts import Rang, Told
@@ -74,9 +75,21 @@ class Ringing:
             self._pause(alert_id, standing)
 
     def _pause(self, alert_id: int, standing: Standing) -> None:
-        minutes = STORM_US // 60_000_000
+        """Whoever set it hears of it, with one tap to let it go on."""
+        board, minutes = self._board, STORM_US // 60_000_000
         self.tell(alert_id, f"paused: it rang more than {STORM_RINGS} times in {minutes} minutes")
-        self._board.retire(alert_id, standing, State.PAUSED)
+        board.retire(alert_id, standing, State.PAUSED)
+        board.batch.notices.append(
+            Notice(
+                owner_id=standing.owner_id,
+                key=f"paused:{alert_id}:{standing.generation}",
+                title=f"Alert {alert_id} is paused: it rang more than {STORM_RINGS} times in {minutes} minutes",
+                text=f"{standing.text}\nresume {alert_id} lets it go on; with a wider band it rings less often:"
+                f" edit {alert_id}",
+                alert_id=alert_id,
+                urgent=self._spec(standing).urgent,
+            )
+        )
 
     def expire(self, alert_id: int, standing: Standing) -> None:
         self.tell(alert_id, "its time is over")

@@ -379,6 +379,15 @@ def of_instrument(connection: sa.Connection, owner_id: int, instrument: str, sta
     return [alert_of(row) for row in rows]
 
 
+def waiting_on(connection: sa.Connection, owner_id: int, instrument: str, since: int) -> Sequence[sa.Row[Any]]:
+    """The owner's alerts on it that are awake, and were armed before that: id, text, urgent, and which halves wait."""
+    c = t.alerts.c
+    query = sa.select(c.id, c.text, c.urgent, c.up_armed, c.down_armed).where(
+        c.owner_id == owner_id, c.instrument == instrument, c.state.in_(AWAKE), c.armed_at <= since
+    )
+    return connection.execute(query.order_by(c.id)).all()
+
+
 def insert(connection: sa.Connection, values: Mapping[str, Any]) -> int:
     return int(connection.execute(t.alerts.insert().returning(t.alerts.c.id), values).scalar_one())
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from sortedcontainers import SortedList
 
-from hub.rules.gates import INFINITY, Gate, Hit, Zone
+from hub.rules.gates import INFINITY, PARTS, Gate, Hit, Zone
 
 Watch = tuple[float, int, Gate]
 """(the bound, the gate's key, the gate)"""
@@ -61,6 +61,11 @@ class Levels:
         if self._unsettled.pop(gate.key, None) is None:
             self._take_out(gate)
         self._cache()
+
+    def alerts(self) -> set[int]:
+        """The ids of all that have a gate here."""
+        watches = (watch[1] for watches in (self._rising, self._falling) for watch in watches)
+        return {key >> PARTS for key in (*watches, *self._unsettled)}
 
     def unsettle(self) -> list[Zone]:
         """The series has no value for now: of no zone it is known any more whether it holds. Those that this is news
