@@ -140,7 +140,7 @@ class Recovery:
 
     async def _fill(self, instrument: Instrument, feed: FeedSection, span: tuple[int, int]) -> str:
         """Why it cannot, or nothing."""
-        module = load.feed(feed.module)
+        module: Any = load.feed(feed.module)
         settings = load.settings_of(module, feed.settings)
         filling = Filling(self._history, f"backfill:{feed.name}", span)
         ask = partial(module.backfill, settings, {instrument.id: feed.symbols[instrument.id]})

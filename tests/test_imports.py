@@ -10,11 +10,11 @@ FLOORS = [
     {"model"},
     {"plugin", "wording", "config", "frame", "retry", "units", "sessions", "evidence", "outgoing", "render", "forms",
      "normalize", "arbiter", "instruments", "rules", "logs", "load", "spans", "currencies", "schedule",
-     "lots", "portfolio", "summary", "i18n", "locale", "quiet"},
+     "lots", "portfolio", "summary", "i18n", "locale", "quiet", "waiting"},
     {"bus", "broker", "lock", "child", "history", "ledger", "cache", "reader"},
     {"ingest", "recorder", "engine", "delivery", "commands", "quotes", "bothost", "supervise", "check", "testing",
      "talk", "chat", "terminal", "context", "held", "market", "personal", "people", "callers", "hot", "digests",
-     "importing", "exporting", "migrate", "backup"},
+     "importing", "exporting", "migrate", "backup", "recovery"},
     {"app", "replay", "demo"},
     {"cli", "cli_data", "__main__"},
 ]  # fmt: skip

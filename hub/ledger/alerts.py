@@ -379,7 +379,7 @@ def of_instrument(connection: sa.Connection, owner_id: int, instrument: str, sta
     return [alert_of(row) for row in rows]
 
 
-def waiting_on(connection: sa.Connection, owner_id: int, instrument: str, since: int) -> Sequence[sa.Row[Any]]:
+def waiting_on(connection: sa.Connection, owner_id: int, instrument: str, since: int) -> Sequence[Any]:
     """The owner's alerts on it that are awake, and were armed before that: id, text, urgent, and which halves wait."""
     c = t.alerts.c
     query = sa.select(c.id, c.text, c.urgent, c.up_armed, c.down_armed).where(
