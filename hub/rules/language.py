@@ -1,12 +1,16 @@
 """The alert language: one line of text → an AlertSpec, and back into its one canonical line. Pure.
 
-    gold > 2400          gold crosses 2,400.50 every time          btc below 60k band 0.1% note "buy some"
+    gold > 2400         gold 22k < 7000 inr/g         silver -5% in 1h every time         rsi(btc, 14, 1h) < 30
 
 The grammar is alert.lark beside this file. Whatever the text, `parse` returns an AlertSpec or raises a
 LanguageError that shows the place and, where the rest of the line allows it, a corrected line that does parse.
-`parse(canonical(spec))` is `spec`, and takes microseconds; for other lines the parser is built at the first use
-(about 60 ms with the library's import). What a line says is hub.rules.spec, numbers are read by hub.rules.numbers,
-what is said of a mistake is in hub.rules.mistakes. Depends on lark, hub.model and hub.plugin.
+`parse(canonical(spec))` is `spec`; for plain levels it takes microseconds, for other lines the parser is built at the
+first use (about 0.2 s with the library's import and the patterns). The way of a line:
+
+    text → alert.lark → a tree → reading: subjects, conditions, options → spec
+         ↘ mistakes: why not, and where → repairs: what was meant
+
+Depends on lark, hub.model and hub.plugin.
 """
 
 import re
@@ -15,108 +19,91 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from hub.i18n import _
-from hub.model import Instrument
+from hub.model import SECOND_US
 from hub.plugin import BadRequest
-from hub.rules.mistakes import (
-    SIGNS,
-    Find,
-    LanguageError,
-    Wrong,
-    first_that_reads,
-    likely_line,
-    not_yet,
-    planned,
-    syntax,
-    understood,
-)
-from hub.rules.numbers import HIGHEST, LOWEST, NoNumber, digits, number, quoted_cut
-from hub.rules.spec import AlertSpec, Band, Condition, Repeat, Series, band_of, canonical, describe
+from hub.rules import reading
+from hub.rules.limits import MOST_PERCENT
+from hub.rules.line import Line, Names
+from hub.rules.mistakes import Find, LanguageError, Wrong, syntax
+from hub.rules.numbers import HIGHEST, LOWEST, NoNumber, number
+from hub.rules.options import LONGEST_HOLD_US, MOST_PLACES, MOST_SOURCES
+from hub.rules.reading import LONGEST_LINE
+from hub.rules.repairs import repaired, understood
+from hub.rules.series import LONGEST_WINDOW_US, Price
+from hub.rules.spec import SIGNS, AlertSpec, Band, Clause, Condition, Repeat, band_of, canonical
+from hub.rules.times import Clock, NoTime, duration, until
 
 if TYPE_CHECKING:
-    from lark import Lark, Token, Tree
+    from lark import Lark
 
 __all__ = [
     "HIGHEST",
     "LONGEST_LINE",
     "LOWEST",
+    "MOST_PERCENT",
     "AlertSpec",
     "Band",
+    "Clause",
+    "Clock",
     "Condition",
     "Find",
     "LanguageError",
     "NoNumber",
     "Repeat",
-    "Series",
     "band_of",
     "canonical",
-    "describe",
     "number",
     "parse",
     "understood",
 ]
 
-LONGEST_LINE = 500
-MOST_PLACES = 8
-
 
 # --------------------------------------------------------------------------------------- reading a line
 
 
-def parse(line: str, find: Find) -> AlertSpec:
-    """`find` names the instrument that a word means, or raises BadRequest. Raises LanguageError only."""
-    if (spec := _quick(line, find)) is not None:
+def parse(line: str, find: Find, clock: Clock | None = None) -> AlertSpec:
+    """`find` names the instrument that a word means, or raises BadRequest. `clock` is for times like "friday"; without
+    one an end is read only as canonical lines have it. Raises LanguageError only."""
+    if (spec := _quick(line, find, clock)) is not None:
         return spec
-    text = _one_line(line)
+    text, names = _one_line(line), Names(find)
     try:
-        return _read(text, find)
+        return _read(text, names, clock)
     except Wrong as wrong:
-        reads = partial(_reads, find=find)
-        example = first_that_reads(wrong.meant, reads) or (likely_line(text, find, reads) if wrong.guess else "")
+        example = repaired(text, wrong, names, partial(_wrong, names=names, clock=clock))
         raise LanguageError(wrong.reason, text, wrong.at, example) from None
 
 
-_CANONICAL = re.compile(
-    r"(?P<name>[^\s\"“”„<>=≥≤(),'‘’]+) (?P<sign>>|<|crosses) (?P<level>[0-9]+(?:\.[0-9]+)?)"
-    r"(?P<every> every time)?(?: band (?P<band>[0-9]+(?:\.[0-9]+)?)(?P<percent>%)?)?(?P<urgent> urgent)?"
-    r"(?: via (?P<via>[a-z][a-z0-9_-]*(?:, [a-z][a-z0-9_-]*)*))?(?: note \"(?P<note>(?:[^\"\\]|\\.)+)\")?"
-)
-_CONDITIONS = {sign: msgspec.convert(condition, Condition) for condition, sign in SIGNS.items()}
+def _read(text: str, names: Names, clock: Clock | None = None) -> AlertSpec:
+    from lark.exceptions import UnexpectedInput
 
-
-def _quick(line: str, find: Find) -> AlertSpec | None:
-    """A line that is written as `canonical` writes it, without the grammar: the same spec in a twentieth of the time,
-    since a hub reads all its alerts at each start. None for every other line, and for one with a mistake in it."""
-    found = _CANONICAL.fullmatch(line) if len(line) <= LONGEST_LINE and line.isprintable() else None
-    if found is None:
-        return None
-    level, band = float(found["level"]), float(found["band"] or 0)
-    places = tuple(found["via"].split(", ")) if found["via"] else ()
-    of_what = 100 if found["percent"] else level
-    if not LOWEST <= level < HIGHEST or (band and not LOWEST <= band < of_what) or not _sound(places):
-        return None
     try:
-        instrument = find(found["name"]).id
-    except BadRequest:
-        return None
-    if instrument != found["name"]:
-        return None
-    return AlertSpec(
-        series=Series(instruments=(instrument,)),
-        condition=_CONDITIONS[found["sign"]],
-        level=level,
-        band=Band(band, bool(found["percent"])) if found["band"] else None,
-        repeat="every time" if found["every"] else "once",
-        urgent=bool(found["urgent"]),
-        via=places,
-        note=re.sub(r"\\(.)", r"\1", found["note"] or ""),
+        tree = _grammar().parse(text)
+    except UnexpectedInput as error:
+        raise syntax(text, error) from None
+    return reading.alert(tree, Line(text, names, clock))
+
+
+@cache
+def _grammar() -> "Lark":
+    from lark import Lark
+
+    grammar = Path(__file__).with_name("alert.lark").read_text(encoding="utf-8")
+    return Lark(
+        grammar, start="alert", parser="lalr", lexer="contextual", maybe_placeholders=False, g_regex_flags=re.IGNORECASE
     )
 
 
-def _sound(places: tuple[str, ...]) -> bool:
-    return len(set(places)) == len(places) <= MOST_PLACES
+def _wrong(line: str, names: Names, clock: Clock | None) -> Wrong | None:
+    """What is wrong with a line that is proposed; None where it is an alert."""
+    if len(line) > LONGEST_LINE:
+        return Wrong("", LONGEST_LINE, guess=False)
+    try:
+        _read(line, names, clock)
+    except Wrong as wrong:
+        return wrong
+    return None
 
 
 def _one_line(line: str) -> str:
@@ -138,166 +125,61 @@ def _one_line(line: str) -> str:
     return text
 
 
-def _reads(line: str, find: Find) -> bool:
+# ------------------------------------------------------------------------------------- the canonical line
+
+_SPAN = r"[0-9]+[smhd]"
+_CANONICAL = re.compile(
+    r"(?P<name>[^\s\"“”„«»<>=≥≤(),'‘’/]+) (?P<sign>>|<|crosses) (?P<level>[0-9]+(?:\.[0-9]+)?)"
+    rf"(?: for (?P<hold>{_SPAN}))?(?: at most every (?P<at_most>{_SPAN})|(?P<every> every time))?"
+    r"(?: until (?P<until>[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(?::[0-9]{2})?Z))?"
+    rf"(?: confirm (?P<sources>[2-{MOST_SOURCES}]) sources)?"
+    r"(?: band (?P<band>[0-9]+(?:\.[0-9]+)?)(?P<percent>%)?)?(?P<urgent> urgent)?"
+    r"(?: via (?P<via>[a-z][a-z0-9_-]*(?:, [a-z][a-z0-9_-]*)*))?(?: note \"(?P<note>(?:[^\"\\]|\\.)+)\")?"
+)
+_CONDITIONS: dict[str, Condition] = {SIGNS[each]: each for each in ("above", "below", "crosses")}
+
+
+def _quick(line: str, find: Find, clock: Clock | None = None) -> AlertSpec | None:
+    """A line that is written as `canonical` writes it, without the grammar: the same spec in a twentieth of the time,
+    since a hub reads all its alerts at each start. None for every other line, and for one with a mistake in it."""
+    found = _CANONICAL.fullmatch(line) if len(line) <= LONGEST_LINE and line.isprintable() else None
+    if found is None:
+        return None
+    level, band = float(found["level"]), float(found["band"] or 0)
+    places = tuple(found["via"].split(", ")) if found["via"] else ()
+    of_what = 100 if found["percent"] else level
+    if not LOWEST <= level < HIGHEST or (band and not LOWEST <= band < of_what) or not _sound(places):
+        return None
     try:
-        _read(line, find)
-    except Wrong:
-        return False
-    return True
-
-
-def _read(text: str, find: Find) -> AlertSpec:
-    from lark.exceptions import UnexpectedInput
-
-    try:
-        tree = _grammar().parse(text)
-    except UnexpectedInput as error:
-        raise syntax(text, error) from None
-    return _spec(tree, text, find)
-
-
-@cache
-def _grammar() -> "Lark":
-    from lark import Lark
-
-    grammar = Path(__file__).with_name("alert.lark").read_text(encoding="utf-8")
-    return Lark(grammar, start="alert", parser="lalr", lexer="contextual", maybe_placeholders=True)
-
-
-def _spec(tree: "Tree[Token]", text: str, find: Find) -> AlertSpec:
-    series, condition, level, *options = (child for child in tree.children if not isinstance(child, str))
-    price = _level(_token(level), text)
-    read = _Options(price, text)
-    instrument = _instrument(_token(series), text, find)
-    for option in options:
-        read.take(option)
-    spec = AlertSpec(
-        series=Series(instruments=(instrument.id,)),
-        condition=msgspec.convert(condition.data, Condition),
-        level=price,
-        band=read.band,
-        repeat=read.repeat or "once",
-        urgent=read.urgent,
-        via=read.via,
-        note=read.note,
+        hold_us, at_most_us = _span(found["hold"], LONGEST_HOLD_US), _span(found["at_most"], LONGEST_WINDOW_US)
+        until_us = until(found["until"], clock) if found["until"] else None
+        instrument = find(found["name"]).id
+    except (BadRequest, NoTime):
+        return None
+    if instrument != found["name"]:
+        return None
+    return AlertSpec(
+        clauses=(Clause(series=Price(instrument=instrument), condition=_CONDITIONS[found["sign"]], level=level),),
+        hold_us=hold_us,
+        repeat="every time" if found["every"] or at_most_us else "once",
+        at_most_us=at_most_us,
+        until_us=until_us,
+        sources=int(found["sources"] or 1),
+        band=Band(band, bool(found["percent"])) if found["band"] else None,
+        urgent=bool(found["urgent"]),
+        via=places,
+        note=re.sub(r"\\(.)", r"\1", found["note"] or ""),
     )
-    if (length := len(canonical(spec))) > LONGEST_LINE:  # it is stored so, and has to be read again
-        reason = _("written out it has {length} characters, {most} at most can be kept: shorten the note").format(
-            length=length, most=LONGEST_LINE
-        )
-        raise Wrong(reason, read.note_at)
-    return spec
 
 
-class _Options:
-    """What stands behind the level, each at most once."""
-
-    def __init__(self, level: float, text: str) -> None:
-        self._level = level
-        self._text = text
-        self._seen: set[str] = set()
-        self.band: Band | None = None
-        self.repeat: Repeat | None = None
-        self.urgent = False
-        self.via: tuple[str, ...] = ()
-        self.note = ""
-        self.note_at = 0
-
-    def take(self, option: "Tree[Token]") -> None:
-        name, token = str(option.data), _token(option)
-        kind = "repeat" if name in ("once", "every_time") else name
-        if kind in self._seen:
-            what = {"repeat": _("how often it rings"), "via": _("where it goes"), "urgent": _("that it is urgent")}.get(
-                kind, _("the {kind}").format(kind=kind)
-            )
-            raise Wrong(_("{what} is said twice: say it once").format(what=what), token.start_pos or 0)
-        self._seen.add(kind)
-        if name == "band":
-            self.band = _band(option, self._level, self._text)
-        elif name == "urgent":
-            self.urgent = True
-        elif name == "via":
-            self.via = _places(option)
-        elif name == "note":
-            self.note = _unquoted(str(option.children[-1]))
-            self.note_at = token.start_pos or 0
-        else:
-            self.repeat = "once" if name == "once" else "every time"
+def _span(text: str | None, most_us: int) -> int:
+    if text is None:
+        return 0
+    span_us = duration(text)
+    if not SECOND_US <= span_us <= most_us:
+        raise NoTime(text)
+    return span_us
 
 
-def _places(option: "Tree[Token]") -> tuple[str, ...]:
-    places = tuple(dict.fromkeys(str(child).lower() for child in option.children[1:]))
-    if len(places) > MOST_PLACES:
-        raise Wrong(
-            _("via names {count} kinds of places, {most} at most can be").format(count=len(places), most=MOST_PLACES),
-            0,
-            guess=False,
-        )
-    return places
-
-
-def _token(tree: "Tree[Token]") -> "Token":
-    from lark import Token
-
-    token = tree.children[0]
-    assert isinstance(token, Token)
-    return token
-
-
-def _instrument(token: "Token", text: str, find: Find) -> Instrument:
-    at = token.start_pos or 0
-    word = _unquoted(str(token))
-    try:
-        return find(word)
-    except BadRequest as error:
-        if not_built := planned(text, at):
-            raise not_built from None
-        if "/" in word:
-            raise not_yet(word, _("the ratio of two instruments"), at, guess=False) from None
-        raise Wrong(error.text, at) from None
-
-
-def _unquoted(text: str) -> str:
-    if text.startswith('"'):
-        return re.sub(r"\\(.)", r"\1", text[1:-1])
-    return text[1:-1] if text[0] in "“„”" else text.strip("'‘’") or text
-
-
-# ---------------------------------------------------------------------------------------------- numbers
-
-
-def _level(token: "Token", text: str) -> float:
-    at = token.start_pos or 0
-    value = _number_at(token, at, text)
-    if not LOWEST <= value < HIGHEST:
-        raise Wrong(
-            _("a level is above zero and under {highest}; {written} is not").format(
-                highest=digits(HIGHEST), written=quoted_cut(token)
-            ),
-            at,
-        )
-    return value
-
-
-def _number_at(written: str, at: int, text: str) -> float:
-    try:
-        return number(written)
-    except NoNumber as error:
-        meant = (text[:at] + error.meant + text[at + len(written) :],) if error.meant else ()
-        raise Wrong(str(error), at, *meant) from None
-
-
-def _band(option: "Tree[Token]", level: float, text: str) -> Band:
-    token, sign = (str(child) if child else "" for child in option.children[1:])
-    at = getattr(option.children[1], "start_pos", None) or 0
-    percent = token.endswith("%") or bool(sign)
-    value = _number_at(token.removesuffix("%") or token, at, text)
-    if value and not LOWEST <= value < (100 if percent else level):
-        of_what = "100 %" if percent else _("the level itself")
-        raise Wrong(
-            _("a band is zero or more and less than {of_what}, or the alert would never be armed again").format(
-                of_what=of_what
-            ),
-            at,
-        )
-    return Band(value, percent)
+def _sound(places: tuple[str, ...]) -> bool:
+    return len(set(places)) == len(places) <= MOST_PLACES

@@ -1,28 +1,28 @@
-"""What is said of a line that is no alert: why, where, and a line that was probably meant and does read. Pure.
+"""What is said of a line that is no alert: why, and where. Pure.
 
-The reader of lines hands in how it reads one (`Reads`), so nothing is proposed that it would refuse.
-Depends on lark, hub.model, hub.plugin and hub.rules.numbers.
+Lines that were probably meant instead are in hub.rules.repairs. Depends on lark, hub.model, hub.plugin and
+hub.rules.numbers.
 """
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from hub.i18n import _, later
 from hub.model import Instrument
 from hub.plugin import BadRequest
-from hub.rules.numbers import HIGHEST, LOWEST, number, quoted_cut
+from hub.rules.money import currency_of
+from hub.rules.numbers import NoNumber, number, quoted_cut
 
 if TYPE_CHECKING:
     from lark.exceptions import UnexpectedInput
 
 Find = Callable[[str], Instrument]
 """The instrument that a word means, or BadRequest."""
-Reads = Callable[[str], bool]
-"""Whether a line is an alert."""
-SIGNS = {"above": ">", "below": "<", "crosses": "crosses"}
-"""Each condition as it stands in a line."""
+COMPUTED = ("sma", "ema", "rsi", "macd", "bollinger", "change", "volume", "spread")
+QUOTES = '"“”„«»'
 
 
 class LanguageError(BadRequest):
@@ -56,95 +56,159 @@ class Wrong(Exception):
 
 # ------------------------------------------------------------------------------------------ why and where
 
-_QUOTES = '"“”„'
-_CURRENCY_OR_UNIT = r"(?:[a-z]{3}/[a-z]+|in\s+[a-z]{3}|per\s+[a-z]+|usd|eur|gbp|inr|jpy|chf)"
-_COMPARES = r"[<>≥≤]|\b(?:above|over|below|under|cross(?:es)?)\b"
-PLANNED: tuple[tuple[str, str], ...] = (
-    (r"(?:rsi|sma|ema|macd|bollinger)\b(?=\s*\()", later("an indicator")),
-    (r"(?:change|volume|high|low|drawdown|spread)\b(?=\s*\()", later("a series other than the price")),
-    (r"(?:bid|ask|volume|spread)\b(?!\s*(?:[<>≥≤]|$))", later("a series other than the price")),
-    (r"portfolio\b", later("the value of a portfolio")),
-    (r"/", later("the ratio of two instruments")),
-    (r"(?:[+-]\s*[0-9][0-9.,]*\s*%|moves\b)", later("a move in percent over a time")),
-    (rf"[0-9]{{1,2}}\s*(?:k|kt|ct|karat|carat)\b(?=.*(?:{_COMPARES}))", later("karat")),
-    (r"trails\b", later("a level that trails the price")),
-    (r"(?:enters|leaves|outside|inside|between)\b", later("a range of prices")),
-    (r"every\s+[0-9][0-9.,]*\w*", later("ringing at steps")),
-    (r"at\s+most\b", later("ringing at most so often")),
-    (r"(?:and|or|then|within)\b", later("an alert of several conditions")),
-    (r"for\s+[0-9]+\s*\w*", later("a condition that has to last")),
-    (r"until\b", later("an end to an alert")),
-    (rf"{_CURRENCY_OR_UNIT}\b", later("a currency or unit of its own")),
+BEHIND_SUBJECT = later(
+    "after the instrument comes what it does: > 2400, < 2400, crosses 2400, enters 2300..2350, -5% in 1h, trails 3%"
+    " or every 100{behind}"
 )
-"""Words of the language that are not built yet, as patterns at the place where the line is not understood."""
-
-_PLANNED = tuple((re.compile(pattern, re.IGNORECASE), what) for pattern, what in PLANNED)
-
-
-def planned(text: str, at: int, *, behind_level: bool = False) -> Wrong | None:
-    """Only what is left out behind a level leaves an alert of the same meaning; a currency does not."""
-    for pattern, what in _PLANNED:
-        if found := pattern.match(text, at):
-            guess = behind_level and re.match(_CURRENCY_OR_UNIT, found[0], re.IGNORECASE) is None
-            return not_yet(found[0], what, at, guess=guess)
-    return None
-
-
-def not_yet(word: str, what: str, at: int, *, guess: bool) -> Wrong:
-    return Wrong(
-        _("{word} ({what}) is not understood yet").format(word=quoted_cut(word), what=_(what)), at, guess=guess
-    )
+BEHIND_LEVEL = later(
+    "after the level comes nothing, or and, or, once, every time, at most every 10m, for 30s, until friday, band 0.1%,"
+    ' confirm 2, urgent, via push or note "…"{behind}'
+)
+_WANTED: tuple[tuple[str, str, str], ...] = (
+    ("_TRAILS", BEHIND_SUBJECT, ""),
+    ("ONCE", BEHIND_LEVEL, ""),
+    ("KARAT_BEFORE", later("an alert begins with an instrument, as in gold > 2400{behind}"), ""),
+    ("MOMENT", later('after "until" comes a time: friday, tomorrow, 18:00, 2026-12-31 or 2h{behind}'), "friday"),
+    ("DURATION", later("a length of time is missing here, like 30s, 15m, 2h or 1d{behind}"), "1h"),
+    ("NUMBER", later("a number is missing here{behind}"), ""),
+    ("EDGE", later("of which high or low? Write day high, 52w low or all-time high{behind}"), "52w high"),
+    ("_IN_SPAN", later('in which time? Write "in 1h" behind it{behind}'), "in 1h"),
+    ("_OF", later('of which high or low? Write "of 52w high" behind it{behind}'), "of 52w high"),
+    ("_TO", later("a range has two ends, as in 2300..2350{behind}"), ""),
+    ("NAME", later("an instrument is missing here{behind}"), ""),
+    ("TIME", later('after "every" comes "time"{behind}'), "time"),
+    ("PLACE", later('after "via" comes where it goes, as in via telegram, push{behind}'), ""),
+    ("TEXT", later("a note stands in quotation marks{behind}"), ""),
+    ("ARGUMENT", later("something is missing here, as in rsi(btc, 14, 1h){behind}"), ""),
+    ("UNIT", later("a weight is missing here: oz, gram, kg, tola or tael{behind}"), "gram"),
+    ("MONEY", later("a currency is missing here, like usd, eur or inr{behind}"), ""),
+    ("RPAR", later("a bracket is not closed here{behind}"), ")"),
+    ("COMMA", later("here comes a comma, as in volume(btc, 1h){behind}"), ", 1h)"),
+)
+"""What may come at a place → what is said where something else is there, and what is put there to see whether it makes
+an alert; the first that may come counts."""
+ANOTHER = later("another condition is missing here, as in gold > 2400 and silver > 30{behind}")
 
 
 def syntax(text: str, error: "UnexpectedInput") -> Wrong:
     """What is missing or too much at the first place that fits no alert."""
-    from lark.exceptions import UnexpectedCharacters
-
     ended = getattr(getattr(error, "token", None), "type", "") == "$END"
     at = len(text.rstrip()) if ended else max(0, error.pos_in_stream or 0)
     wanted: set[str] = set(getattr(error, "accepts", None) or getattr(error, "allowed", None) or ())
-    start = len(text) - len(text.lstrip())
-    not_built = planned(text, at, behind_level="ONCE" in wanted) or planned(text, start)
-    if not_built:
-        return not_built
+    if unknown := _unknown_word(error):
+        return Wrong(_(BEHIND_LEVEL).format(behind=_not(text, unknown)), unknown)
+    if slip := _slip(text, at, wanted):
+        return slip
+    sentence, sample = _wants(text, at, wanted)
+    return Wrong(sentence, at, *_missing(text, at, wanted, sample))
+
+
+def _slip(text: str, at: int, wanted: set[str]) -> Wrong | None:
+    """What is better told by what stands there than by what is missing."""
     rest = text[at:].strip()
-    if isinstance(error, UnexpectedCharacters) and rest[:1] in _QUOTES:
+    if rest and rest[0] in QUOTES and not re.match(r'"[^"]*"|[“„”«»][^"“”„«»]*[“”«»]', rest):
         closed = f'{text[:at]}"{_bare(rest)}"'
         return Wrong(_("this quotation mark is not closed, or is closed by another kind"), at, closed)
-    return Wrong(_wants(text, at, wanted), at, *_missing(text, at, wanted))
+    if glued(text, at):
+        return _no_number(text, at)
+    if {"FROM", "BELOW"} <= wanted and not wanted & {"_TRAILS", "_IN_SPAN"}:
+        return _number_alone(text, at)
+    if "_TRAILS" in wanted and re.search(r"\bportfolio\s*$", text[:at], re.IGNORECASE):
+        return _name_alone(text, at)
+    calls = re.finditer(r"(?<!\w)[^\W\d]\w*(?=\s*\()", text)
+    call = next((each for each in calls if each.start() <= at <= text.index("(", each.end())), None)
+    return _no_function(text, call) if call else None
 
 
-def _missing(text: str, at: int, wanted: set[str]) -> Iterator[str]:
+def _unknown_word(error: "UnexpectedInput") -> int:
+    """Where a word stands that was taken for a currency and is none; 0 where there is none such."""
+    last = (getattr(error, "token_history", None) or [None])[-1]
+    return last.start_pos or 0 if last is not None and last.type == "MONEY" and not currency_of(last) else 0
+
+
+def behind_level(text: str, at: int) -> Wrong:
+    """What stands there belongs to no option."""
+    return Wrong(_(BEHIND_LEVEL).format(behind=_not(text, at)), at) if not glued(text, at) else _no_number(text, at)
+
+
+def glued(text: str, at: int) -> bool:
+    """Whether a letter stands there right behind a digit: "5e3", "2m"."""
+    return 0 < at < len(text) and text[at - 1].isdigit() and text[at].isalpha()
+
+
+def _no_number(text: str, at: int) -> Wrong:
+    """The word that only began as a number."""
+    begin = at - len(re.search(r"[0-9.,'’_]*$", text[:at])[0])  # type: ignore[index]
+    word = re.match(r"[\w.,'’]+", text[begin:])
+    written = word[0].rstrip(".,") if word else text[begin:at]
+    try:
+        number(written)
+    except NoNumber as error:
+        meant = (text[:begin] + error.meant + text[begin + len(written) :],) if error.meant else ()
+        return Wrong(str(error), begin, *meant)
+    return Wrong(_(BEHIND_LEVEL).format(behind=_not(text, at)), at)
+
+
+def _number_alone(text: str, at: int) -> Wrong:
+    """ "gold 2400": a number behind the instrument is the beginning of "5% below 52w high" only."""
+    found = re.search(r"[0-9][0-9.,'’_]*k?\s*(?:%|[a-z]+|/[a-z]+)?\s*$", text[:at], re.IGNORECASE)
+    place = found.start() if found else at
+    moves = (f"{text[:place]}moves {text[place:].strip()} in 1d",) if "%" in text[place:at] else ()
+    return Wrong(_(BEHIND_SUBJECT).format(behind=_not(text, place)), place, *moves)
+
+
+def _name_alone(text: str, at: int) -> Wrong:
+    """ "portfolio savings": leaving the name out would be another portfolio."""
+    word = re.match(r"\S+", text[at:])
+    quoted = (f'{text[:at]}"{_bare(word[0])}"{text[at + len(word[0]) :]}',) if word else ()
+    return Wrong(_(BEHIND_SUBJECT).format(behind=_not(text, at)), at, *quoted, guess=False)
+
+
+def _no_function(text: str, name: re.Match[str]) -> Wrong:
+    if name[0].split("_")[0].lower() in COMPUTED:
+        reason = _("what is computed stands on a price, a ratio or a difference, not on something computed")
+        return Wrong(reason, name.start(), guess=False)
+    reason = _(
+        "{name} is nothing that is computed here: there are sma, ema, rsi, macd, bollinger_upper, volume and change"
+    ).format(name=quoted_cut(name[0]))
+    near = get_close_matches(name[0].lower(), (*COMPUTED, "bollinger_upper", "macd_signal"), n=3)
+    meant = [re.sub(rf"\b{re.escape(name[0])}(?=\s*\()", each, text) for each in near]
+    return Wrong(reason, name.start(), *meant, guess=False)
+
+
+def _missing(text: str, at: int, wanted: set[str], sample: str) -> Iterator[str]:
     """The line with what was left out."""
-    rest = text[at:].strip()
+    head, rest = text[:at].rstrip(), text[at:].strip()
     if wanted == {"TEXT"} and rest:
-        yield f'{text[:at].rstrip()} "{_bare(rest)}"'
-    elif "NOTE" in wanted and rest[:1] in _QUOTES:
+        yield f'{head} "{_bare(rest)}"'
+    elif "NOTE" in wanted and rest[:1] in QUOTES and rest:
         yield f"{text[:at]}note {text[at:]}"
+    if wanted == {"TIME"} and rest[:1].isdigit():
+        yield re.sub(r"\S+$", "at most every", head) + f" {rest}"
+    if sample == "1h" and (count := re.match("[0-9]+", rest)):
+        yield f"{head} {count[0]}m {rest[count.end() :].strip()}".strip()
+    if sample:
+        gap = "" if sample[0] in ",)" else " "
+        yield f"{head}{gap}{sample} {rest}".strip()
+        yield f"{head}{gap}{sample} {rest.partition(' ')[2]}".strip()
 
 
 def _bare(text: str) -> str:
-    return re.sub(r'[\\"“”„]', "", text).strip()
+    return re.sub(r'[\\"“”„«»]', "", text).strip()
 
 
-def _wants(text: str, at: int, wanted: set[str]) -> str:
+def _wants(text: str, at: int, wanted: set[str]) -> tuple[str, str]:
+    """What is said, and a sample of what is missing."""
+    found = next(((words, sample) for terminal, words, sample in _WANTED if terminal in wanted), (BEHIND_LEVEL, ""))
+    sentence, sample = found
+    if "KARAT_BEFORE" in wanted and text[:at].strip():
+        sentence = ANOTHER
+    return _(sentence).format(behind=_not(text, at)), sample
+
+
+def _not(text: str, at: int) -> str:
     got = re.match(r'"[^"]*"|\S+', text[at:].strip())
-    behind = _(", not {word}").format(word=quoted_cut(got[0].strip(_QUOTES))) if got else ""
-    if "NAME" in wanted:
-        return _("an alert begins with an instrument, as in gold > 2400{behind}").format(behind=behind)
-    if "NUMBER" in wanted:
-        return _("a number is missing here{behind}").format(behind=behind)
-    if "CROSSES" in wanted:
-        return _("after the instrument comes >, <, above, below or crosses{behind}").format(behind=behind)
-    if wanted == {"TIME"}:
-        return _('after "every" comes "time"{behind}').format(behind=behind)
-    if wanted == {"PLACE"}:
-        return _('after "via" comes where it goes, as in via telegram, push{behind}').format(behind=behind)
-    if wanted == {"TEXT"}:
-        return _("a note stands in quotation marks{behind}").format(behind=behind)
-    return _(
-        'after the level comes nothing, or once, every time, band 0.1%, urgent, via push or note "…"{behind}'
-    ).format(behind=behind)
+    return _(", not {word}").format(word=quoted_cut(got[0].strip(QUOTES))) if got else ""
 
 
 def _place(line: str, at: int, room: int = 60) -> tuple[str, str]:
@@ -162,79 +226,3 @@ def _columns(character: str) -> int:
     if unicodedata.combining(character) or unicodedata.category(character) == "Cf":
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
-
-
-# ------------------------------------------------------------------------------------ a corrected example
-
-_OPERATOR = re.compile(
-    r"(?P<crosses>cross(?:es|ed|ing)?\b(?!\s*(?:above|over|below|under|[<>≥≤]))|=(?![<>])|hits\b|reaches\b)"
-    r"|(?P<above>[>≥]|=>|\b(?:above|over|exceeds|more\s+than|greater\s+than|rises|tops)\b)"
-    r"|(?P<below>[<≤]|=<|\b(?:below|under|less\s+than|falls|drops)\b)",
-    re.IGNORECASE,
-)
-_DIGITS = re.compile(r"(?<![\w.,])[0-9][0-9.,_]*[kK]?(?![\w%])")
-
-
-def likely_line(text: str, find: Find, reads: Reads) -> str:
-    """The line that was probably meant, from the parts of this one that are understood; empty if too few are."""
-    return first_that_reads(_guesses(text, find), reads)
-
-
-def understood(text: str, find: Find) -> dict[str, str]:
-    """What a line that is no alert says nevertheless, as the values of a form: instrument, condition, level, repeat,
-    note; those that are in it."""
-    operator = _OPERATOR.search(text)
-    behind = text[operator.end() :] if operator else text
-    note = re.search(r'"(?P<straight>[^"\\]+)"|[“„”](?P<bent>[^"“”„]+)[“”]', behind)
-    found = {
-        "instrument": next(_subjects(text[: operator.start()] if operator else text, find), "").strip('"'),
-        "condition": (operator.lastgroup or "") if operator else "",
-        "level": next(_levels(behind), ""),
-        "repeat": "every time" if re.search(r"\bevery\s+time\b", behind, re.IGNORECASE) else "",
-        "note": (note["straight"] or note["bent"]) if note else "",
-    }
-    return {name: value for name, value in found.items() if value}
-
-
-def first_that_reads(lines: Iterable[str], reads: Reads) -> str:
-    """Empty if none does."""
-    return next((line for line in lines if reads(line)), "")
-
-
-def _guesses(text: str, find: Find) -> Iterator[str]:
-    operator = _OPERATOR.search(text)
-    sign = SIGNS[operator.lastgroup or "above"] if operator else ">"
-    level = next(_levels(text[operator.end() :] if operator else text), "2400")
-    note = re.search(r'"[^"\\]+"|[“„”][^"“”„]+[“”]', text[operator.end() :] if operator else "")
-    options = " every time" if re.search(r"\bevery\b", text, re.IGNORECASE) else ""
-    options += f" note {note[0]}" if note else ""
-    for name in _subjects(text[: operator.start()] if operator else text, find):
-        yield f"{name} {sign} {level}{options}"
-        yield f"{name} {sign} {level}"
-
-
-def _levels(text: str) -> Iterator[str]:
-    for written in _DIGITS.findall(text):
-        plain = written.rstrip(".,_")
-        try:
-            value = number(plain)
-        except ValueError:
-            continue
-        if LOWEST <= value < HIGHEST:
-            yield plain
-
-
-def _subjects(text: str, find: Find) -> Iterator[str]:
-    """The words before the condition that name an instrument: all of them together, else the first that does."""
-    words = re.findall(r'[^\s"“”„<>=≥≤(),/]+', text)[:8]
-    for name in [" ".join(words), *words]:
-        if name and _DIGITS.fullmatch(name) is None and _is_known(name, find):
-            yield f'"{name}"' if " " in name else name
-
-
-def _is_known(name: str, find: Find) -> bool:
-    try:
-        find(name)
-    except BadRequest:
-        return False
-    return True
