@@ -72,7 +72,7 @@ async def running(bus: Bus, ledger: Ledger, *, now: int = START, deliverer: Any 
     await ledger.write(lambda c: alerts.begin_position(c, position))
     engine = Engine(
         bus, ledger, build_catalogue({}, [GOLD]), tail, position,
-        lease_epoch=epoch, band_percent=0.05, late_after_s=5, per_person=5, deliverer=deliverer, now_us=lambda: now,
+        leases={alerts.ENGINE: epoch}, band_percent=0.05, late_after_s=5, per_person=5, deliverer=deliverer, now_us=lambda: now,
     )  # fmt: skip
     await engine.load()
     tasks = [asyncio.create_task(tail.run()), asyncio.create_task(engine.run())]

@@ -1,4 +1,8 @@
-"""Numbers as people write them: text → float, or why not; and back, with digits that read back the same. Pure."""
+"""Numbers as people write them: text → float, or why not; and back, with digits that read back the same. Pure.
+
+Every form is read that can mean one number only, whichever country it comes from: "2,400.50", "2.400,50", "2'400",
+"12,34,567". A point alone stands before decimals ("2.400" is 2.4), and so does a comma that no three digits follow.
+"""
 
 import re
 from decimal import Decimal
@@ -8,10 +12,19 @@ from hub.i18n import _
 LOWEST, HIGHEST = 1e-12, 1e12
 """Levels lie from LOWEST up to, not including, HIGHEST, in the instrument's currency."""
 
-_PLAIN = r"[0-9]+|[0-9]{1,3}(?:_[0-9]{3})+"
-_THOUSANDS = r"[1-9][0-9]{0,2}(?:,[0-9]{3})+"
-_LAKHS = r"[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}"
-_NUMBER = re.compile(rf"(?P<whole>{_PLAIN}|{_THOUSANDS}|{_LAKHS})?(?P<part>\.[0-9]+)?(?P<kilo>[kK])?")
+_FORMS = tuple(
+    (re.compile(pattern), thousands, point)
+    for pattern, thousands, point in (
+        (r"[0-9]+(?:\.[0-9]+)?|\.[0-9]+", "", "."),  # 2400.5
+        (r"[0-9]{1,3}(?:_[0-9]{3})+(?:\.[0-9]+)?", "_", "."),  # 60_000
+        (r"[1-9][0-9]{0,2}(?:,[0-9]{3})+(?:\.[0-9]+)?", ",", "."),  # 2,400.50
+        (r"[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}(?:\.[0-9]+)?", ",", "."),  # 12,34,567: lakhs
+        (r"[1-9][0-9]{0,2}(?:['’][0-9]{3})+(?:[.,][0-9]+)?", "'’", ".,"),  # 2'400.50
+        (r"[1-9][0-9]{0,2}(?:\.[0-9]{3})+,[0-9]+|[1-9][0-9]{0,2}(?:\.[0-9]{3}){2,}", ".", ","),  # 2.400,50
+        (r"[0-9]+,(?:[0-9]{1,2}|[0-9]{4,})|0,[0-9]+", "", ","),  # 2400,50
+    )
+)
+"""How a number may be written, what stands between its thousands then, and what before its decimals."""
 
 
 class NoNumber(ValueError):
@@ -23,12 +36,18 @@ class NoNumber(ValueError):
 
 
 def number(text: str) -> float:
-    """ "2400.5", "2,400.50", "2,00,000", "60_000", "60k"; NoNumber for what can be read in two ways or in none."""
-    found = _NUMBER.fullmatch(text)
-    if found and (found["whole"] or found["part"]):
-        plain = Decimal(re.sub("[,_]", "", found["whole"] or "0") + (found["part"] or ""))
-        return float(plain * 1000 if found["kilo"] else plain)
+    """ "2400.5", "2,400.50", "2.400,50", "2,00,000", "60k"; NoNumber for what can be read in two ways or in none."""
+    kilo = text[-1:] in ("k", "K")
+    bare = text[:-1] if kilo else text
+    for form, thousands, point in _FORMS:
+        if form.fullmatch(bare):
+            plain = Decimal(_plain(bare, thousands, point))
+            return float(plain * 1000 if kilo else plain)
     raise _no_number(text)
+
+
+def _plain(text: str, thousands: str, point: str) -> str:
+    return "".join("." if each in point else each for each in text if each not in thousands)
 
 
 def _no_number(text: str) -> NoNumber:
@@ -41,20 +60,34 @@ def _no_number(text: str) -> NoNumber:
             ).format(shown=shown, whole=whole, part=part),
             f"{whole}.{part}",
         )
-    if re.fullmatch(r"[0-9]{1,3}(?:[.'’][0-9]{3})+(?:,[0-9]+)?", text):
-        plain = re.sub("[.'’]", "", text).replace(",", ".")
-        return NoNumber(_("{shown} can be read in two ways: write {plain}").format(shown=shown, plain=plain), plain)
-    bare = text[1:]
-    if text[0] in "-+−":
-        return NoNumber(_("{shown} has a sign: a number here is above zero and has none").format(shown=shown), bare)
-    if text[0] in "$€£¥₹":
+    if found := re.fullmatch(r"([0-9][0-9.,]*)\s*(m|mn|mio|mil|million|millions)", text, re.IGNORECASE):
+        return _million(shown, found[1])
+    if found := re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)[eE]([+-]?[0-9]{1,2})", text):
+        plain = digits(float(text))
+        return NoNumber(_("{shown} is no number here: write {plain}").format(shown=shown, plain=plain), plain)
+    if text[:1] in ("-", "+", "−", "–"):
+        return NoNumber(_("{shown} has a sign: a number here is above zero and has none").format(shown=shown), text[1:])
+    if text[:1] in ("$", "€", "£", "¥", "₹"):
         return NoNumber(
             _("{shown} names a currency: write the number alone, in the instrument's own currency").format(shown=shown),
-            bare,
+            text[1:],
         )
     if re.fullmatch(r"[0-9.,_]+%", text):
         return NoNumber(_("{shown} is a percentage: a level is a price").format(shown=shown))
     return NoNumber(_("{shown} is no number: write it like 2400.5, 2,400.50 or 60k").format(shown=shown))
+
+
+def _million(shown: str, count: str) -> NoNumber:
+    try:
+        written = digits(number(count) * 1_000_000)
+    except NoNumber as error:
+        return error
+    return NoNumber(
+        _("{shown} can be read in two ways: write {written} in full if m stands for million").format(
+            shown=shown, written=written
+        ),
+        written,
+    )
 
 
 def digits(value: float) -> str:

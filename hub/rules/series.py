@@ -5,6 +5,7 @@ alert's canonical line, `measure` what sort of number it is: that says which lev
 is, and how the number is shown. Depends on hub.units for the words of weights.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Literal
 
@@ -220,9 +221,9 @@ def text(series: Series) -> str:
         case Price():
             return _price(series)
         case Ratio():
-            return f"{_price(series.over)} / {_price(series.under)}"
+            return f"{_price(series.over)} / {behind_sign(_price(series.under))}"
         case Difference():
-            return f"{_price(series.first)} - {_price(series.second)}"
+            return f"{_price(series.first)} - {behind_sign(_price(series.second))}"
         case Spread():
             return f"spread({series.instrument})"
         case Volume():
@@ -241,6 +242,21 @@ def text(series: Series) -> str:
             return f"portfolio{name}{f' in {series.currency}' if series.currency else ''}"
         case Against():
             return f"{text(series.first)} against {text(series.second)}"
+
+
+_READ_OTHERWISE = re.compile(
+    r"(?:[0-9]|(?:ABOVE|AT|ATH|ATL|BELOW|BETWEEN|BREAKS?|CLIMBS?|COMES|CROSS|CROSSES|DIPS?|DROPS?|ENTERS|EQUALS?|EXCEEDS?"
+    r"|EXITS|FALLS?|G|GM|GR|GRAMM?E?S?|GETS?|GOE?S?|HIGH|HITS?|IN|INSIDE|INTO|IS|JUMPS?|KG|KILOS?|KILOGRAMS?|LEAVES|LOW"
+    r"|MOVES?|OUNCES?|OUT|OUTSIDE|OVER|OZ|OZT|PORTFOLIO|REACH|REACHES|RISES?|SINKS?|STAYS?|TAELS?|THEN|TOLA[HS]?|TOPS?"
+    r"|TOUCH|TOUCHES|TOZ|TROY|UNDER|WITHIN)(?![A-Z0-9]))\S*"
+)
+"""Ids that would be taken for a number, a weight, a high or a condition, where one could stand as well."""
+
+
+def behind_sign(written: str) -> str:
+    """What stands behind a sign or begins a clause: its first word in quotation marks if it would be read otherwise."""
+    found = _READ_OTHERWISE.match(written)
+    return f'"{found[0]}"{written[found.end() :]}' if found else written
 
 
 def _price(price: Price) -> str:

@@ -94,7 +94,8 @@ class AlertSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 def canonical(spec: AlertSpec) -> str:
     """The one line for it: `XAU-USD > 2400 every time band 0.1% note "sell half"`."""
-    parts = [f" {spec.join} ".join(clause_text(clause) for clause in spec.clauses)]
+    clauses = [clause_text(clause) for clause in spec.clauses]
+    parts = [clauses[0] if spec.plain else f" {spec.join} ".join(map(of.behind_sign, clauses))]
     if spec.within_us:
         parts.append(f"within {span(spec.within_us)}")
     if spec.hold_us:
@@ -131,7 +132,7 @@ def clause_text(clause: Clause) -> str:
         side = "below" if series.edge == "high" else "above"
         return f"{of.text(series.of)} {level}{_percent(series.percent)} {side} {edge}"
     if isinstance(series, Against):
-        return f"{of.text(series.first)} {sign} {of.text(series.second)}"
+        return f"{of.text(series.first)} {sign} {of.behind_sign(of.text(series.second))}"
     name = of.text(series)
     if clause.condition in ("trails", "every"):
         return f"{name} {clause.condition} {'+' if clause.rising else ''}{level}{_percent(clause.percent)}"

@@ -54,10 +54,10 @@ WEIGHTS = {
     "tael": later("per tael"),
 }
 INDICATOR_NAMES = {
-    "sma": later("SMA"),
-    "ema": later("EMA"),
-    "rsi": later("RSI"),
-    "macd": later("MACD"),
+    "sma": "SMA",
+    "ema": "EMA",
+    "rsi": "RSI",
+    "macd": "MACD",
     "macd_signal": later("MACD signal line"),
     "macd_histogram": later("MACD histogram"),
     "bollinger_upper": later("Upper Bollinger band"),
@@ -258,7 +258,7 @@ def _name(instrument_id: str, get: Get) -> str:
 def _indicator(series: Indicator, get: Get) -> str:
     said = _("{name} ({numbers}) of {what} on {rung} candles").format(
         name=_(INDICATOR_NAMES[series.name]),
-        numbers=", ".join(own(digits(number)) for number in series.numbers),
+        numbers=(", " if spoken().point == "." else "; ").join(own(digits(number)) for number in series.numbers),
         what=series_words(series.of, get),
         rung=series.rung,
     )
