@@ -14,7 +14,7 @@ from hub.commands import Commands
 from hub.config import Config, HubSection, LedgerSection
 from hub.engine import Engine
 from hub.instruments import build_catalogue
-from hub.ledger import Ledger, open_ledger
+from hub.ledger import Ledger, alerts, open_ledger
 from hub.ledger import tables as t
 from hub.model import Line, Quote, Reply, Who
 from hub.personal import Personal
@@ -112,6 +112,7 @@ async def room(
         async with AsyncExitStack() as stack:
             if engine:
                 made.engine = await stack.enter_async_context(running(bus, ledger))
-                await stack.enter_async_context(bus.serve(subjects.alerts("engine"), made.engine.answer))
+                for group in alerts.groups(shared=ledger.shared):
+                    await stack.enter_async_context(bus.serve(subjects.alerts(group), made.engine.answer))
             await stack.enter_async_context(made.commands.serving())
             yield made

@@ -71,14 +71,14 @@ async def test_an_alert_is_moved_by_a_share_an_amount_or_to_a_level(here: Room) 
 )
 def test_a_moved_level_has_the_decimals_that_prices_have(level: float, wish: str, is_then: float) -> None:
     """More only where it would be the same level else."""
-    assert moved(level, wish, GOLD) == is_then
+    assert moved(level, wish, GOLD.decimals) == is_then
 
 
 @pytest.mark.parametrize("wish", ["-100%", "-2400", "+x", "1%", "0", "1e12", "+1%%"])
 def test_a_level_that_cannot_be_is_no_move(wish: str) -> None:
     """Each refused in a sentence."""
     with pytest.raises(BadRequest):
-        moved(2400.0, wish, GOLD)
+        moved(2400.0, wish, 2)
 
 
 async def test_all_alerts_on_something_can_be_muted_and_heard_again(here: Room) -> None:

@@ -290,7 +290,7 @@ async def test_a_conversion_names_its_prices_with_their_ages(here: Room) -> None
         ("convert 10 g eur usd", "has no weight"),
         ("convert 10 g gold 25k usd", "not between 0 and 24"),
         ("convert 22k gold inr", "22,000 or 22 karat"),
-        ("convert 1,5 eur usd", "two ways"),
+        ("convert 1,5,0 eur usd", "no number"),
         ("convert -3 eur usd", "sign"),
         ("convert 0 eur usd", "not between"),
         ("convert 10 g kg gold usd", "two weights"),

@@ -16,13 +16,15 @@ from hub.i18n import LANGUAGES, LOCALE, _, catalogue_of, known, read_catalogue, 
 from hub.instruments import build_catalogue
 from hub.locale import HEAD, Text, texts, texts_in, written
 from hub.model import SECOND_US, Nature, Who
-from hub.rules.language import LanguageError, describe, parse
+from hub.rules.language import LanguageError, parse
+from hub.rules.words import describe
 from tests.people_room import ANNA, BEN, Room, in_group, room
 
 FOREIGN = sorted(set(LANGUAGES) - {i18n.ENGLISH})
 TEXTS = texts()
 GERMAN = Who(platform="telegram", id="33", name="Uwe", address="33", language="de-AT")
-FIND = build_catalogue({}, ["XAU-USD"]).find
+CATALOGUE = build_catalogue({}, ["XAU-USD"])
+FIND = CATALOGUE.find
 
 
 @pytest.fixture
@@ -148,12 +150,12 @@ def test_an_alert_is_described_in_the_language_and_stored_in_none() -> None:
     """The canonical line is the same for all; a mistake is explained, and the line that is proposed reads."""
     spec = parse("gold > 2400.5 every time band 0.1%", FIND)
     with speaking("de"):
-        assert describe(spec, FIND("gold")) == "Gold steigt auf 2.400,50 oder darüber, jedes Mal, Band 0,1 %"
+        assert describe(spec, CATALOGUE.get) == "Gold steigt auf 2.400,50 oder darüber, jedes Mal, Band 0,1 %"
         with pytest.raises(LanguageError) as wrong:
-            parse("gold > 2.400,50", FIND)
-        assert "kann man auf zwei Arten lesen" in wrong.value.reason
-        assert parse(wrong.value.example, FIND).level == 2400.5
-        for line in ("gold", "gold >", "> 5", "gold > 5 note x", "gold > 5 via", "gold > -1", "gold trails 3%"):
+            parse("gold > 2400 every tiem", FIND)
+        assert wrong.value.reason not in TEXTS
+        assert parse(wrong.value.example, FIND).repeat == "every time"
+        for line in ("gold", "gold >", "> 5", "gold > 5 note x", "gold > 5 via", "gold > -1", "gold trails 300%"):
             with pytest.raises(LanguageError) as wrong:
                 parse(line, FIND)
             assert wrong.value.reason not in TEXTS

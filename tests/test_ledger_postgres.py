@@ -331,7 +331,7 @@ async def test_nobody_takes_a_lease_over_in_the_middle_of_its_holders_commit(two
         return leases.take(connection, alerts.ENGINE, "a", NOW, 10, at_once=False)
 
     assert await one.write(begin) == 1
-    async with uncommitted(one, lambda c: alerts.save_position(c, place, 1)):
+    async with uncommitted(one, lambda c: alerts.save_position(c, place, {alerts.ENGINE: 1})):
         takes = asyncio.ensure_future(
             other.write(lambda c: leases.take(c, alerts.ENGINE, "b", NOW + 11, 10, at_once=False))
         )
@@ -340,7 +340,7 @@ async def test_nobody_takes_a_lease_over_in_the_middle_of_its_holders_commit(two
     assert await takes == 2
     assert await other.read(alerts.position) == place
     with pytest.raises(LeaseLost):
-        await one.write(lambda c: alerts.save_position(c, place, 1))
+        await one.write(lambda c: alerts.save_position(c, place, {alerts.ENGINE: 1}))
 
 
 # ------------------------------------------------------------------------------------------------ the outbox

@@ -158,7 +158,8 @@ def test_a_value_between_the_nearest_levels_needs_no_look() -> None:
 
 def through(gate: Gate, values: list[float]) -> list[tuple[float, str, float]]:
     """(value, direction, level) of each hit, by way of the sorted lists."""
-    levels, hits = Levels(), []
+    levels = Levels()
+    hits: list[tuple[float, str, float]] = []
     levels.add([gate])
     for value in values:
         if not levels.low < value < levels.high:

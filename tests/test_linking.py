@@ -12,6 +12,7 @@ import sqlalchemy as sa
 import structlog.testing
 
 from hub import bothost
+from hub import bus as subjects
 from hub.ledger import belongings
 from hub.ledger import tables as t
 from hub.ledger.codes import LENGTH, LETTERS, new
@@ -170,7 +171,7 @@ async def test_without_an_engine_nothing_is_joined_and_the_code_stays_good(nats_
         code = await here.code(ANNA)
         assert "nothing was changed" in await here.refused(f"link {code}", ANNA_ON_SLACK)
         assert len(await here.rows(sa.select(t.users.c.id))) == 2
-        async with running(here.bus, here.ledger) as engine, here.bus.serve("engine.alerts", engine.answer):
+        async with running(here.bus, here.ledger) as engine, here.bus.serve(subjects.alerts("engine"), engine.answer):
             await here.done(f"link {code}", ANNA_ON_SLACK)
 
 

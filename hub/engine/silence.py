@@ -98,8 +98,7 @@ async def _unmuted(engine: Owner, rearm: Rearm, change: AlertChange, alert: Aler
     async with engine.lock:
         values = {"state": State.SNOOZED.value, "muted_until": None}
         alert = await changed(engine, alert.id, values, f"unmuted by {by(change)}, still snoozed")
-        if alert.id in engine.board.silences:
-            engine.board.silences.put(alert.id, until)
+        engine.board.sleep(alert.id, None, until)
     return alert
 
 

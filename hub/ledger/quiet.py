@@ -76,9 +76,11 @@ def let_go(connection: sa.Connection, now: int) -> frozenset[int]:
         .order_by(row.c.due_at, row.c.id)
         .limit(A_SWEEP)
         .with_for_update(skip_locked=True)
+        .cte("over")  # else PostgreSQL may run it anew for each row, and find others each time
     )
-    freed = row.update().where(row.c.id.in_(over), is_held()).values(state="due", held_until=row.c.due_at)
-    return frozenset(connection.scalars(freed.returning(row.c.destination_id)))
+    free = row.update().where(row.c.id.in_(sa.select(over.c.id)), is_held())
+    freed = free.values(state="due", held_until=row.c.due_at).returning(row.c.destination_id)
+    return frozenset(connection.scalars(freed))
 
 
 def retime(connection: sa.Connection, owner_id: int, hours: str, time_zone: str, now: int) -> int:

@@ -1,7 +1,7 @@
 """The tree of a line → an AlertSpec: its clauses one by one, then how they are joined, then the options. Pure.
 
-A part of the grammar (alert.lark) is a function of that name: what is watched in hub.rules.language.subjects, conditions in
-hub.rules.language.conditions, options in hub.rules.language.options.
+A part of the grammar (alert.lark) is a function of that name: what is watched in `subjects`, conditions in
+`conditions`, options in `options`.
 """
 
 from typing import TYPE_CHECKING

@@ -1,7 +1,7 @@
 """Lines that were probably meant by one that is no alert. Pure.
 
 The reader of lines hands in how it reads one, so nothing is proposed that it would refuse; and nothing is left out of
-a line that would change what it says, as a currency or a percentage would. Depends on hub.rules.language.mistakes and numbers.
+a line that would change what it says, as a currency or a percentage would. Depends on `mistakes` and hub.rules.numbers.
 """
 
 import re
