@@ -29,8 +29,7 @@ from hub.callers import RANKS, Caller, Callers
 from hub.config import Config
 from hub.context import HubContext, Quotes
 from hub.i18n import LANGUAGES, _, speaking
-from hub.ledger import Ledger, LedgerTrouble
-from hub.ledger import alerts_view as view
+from hub.ledger import Ledger, LedgerTrouble, alerts
 from hub.model import (
     SECOND_US,
     Argument,
@@ -278,7 +277,7 @@ class Commands:
     async def _alert_limit(self, user: User) -> str:
         """A warning from 80 % of a person's alerts on; the engine holds the limit itself."""
         most = self.config.alerts.per_person
-        count = await self.ledger.read(lambda connection: view.unfinished(connection, user.owner_id))
+        count = await self.ledger.read(lambda connection: alerts.used(connection, user.owner_id))
         return (
             _("({count} of the {most} alerts that one person can have)").format(count=count, most=most)
             if count >= most * SAID_AT

@@ -431,6 +431,7 @@ class Notification(Noun, frozen=True, kw_only=True):
     title: str  # "Gold crossed above 2,400.00"
     text: str  # the evidence, in lines
     note: str = ""
+    notice: bool = False  # about the alert, which did not ring
     urgent: bool = False  # its owner wants it before all others, and louder where the platform can
     nature: Nature = Nature.LIVE
     created_at: int  # wall time of the commit

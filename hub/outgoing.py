@@ -126,7 +126,7 @@ def buttons(notification: Notification) -> tuple[Button, ...]:
     if notification.alert_id is None:
         return ()
     number, instrument = notification.alert_id, notification.instrument
-    if notification.trigger is None:
+    if notification.notice:
         told = {"Go on": f"resume {number}", "Why": f"why {number}", "Delete": f"delete {number}"}
         return tuple(Button(label=label, line=line) for label, line in told.items())
     lines = {

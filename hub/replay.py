@@ -23,7 +23,7 @@ import sqlalchemy as sa
 from hub import bus as names
 from hub import load, logs, talk
 from hub.bus import Bus
-from hub.config import BotSection, Config, DeliverySection, FeedSection, HubSection
+from hub.config import AlertsSection, BotSection, Config, DeliverySection, FeedSection, HubSection
 from hub.evidence import moment
 from hub.history import open_history
 from hub.instruments import CATALOGUE, ID, build_catalogue
@@ -131,6 +131,7 @@ def _config(asked: Asked, folder: Path) -> Config:
         changes["name"] = asked.instrument
     return Config(
         hub=HubSection(data=str(folder), roles=ROLES),
+        alerts=AlertsSection(storm_rings=0),  # all that would ring is wanted
         delivery=DeliverySection(allow_private=True, give_up_after_hours=GIVE_UP_AFTER_HOURS),
         instruments={asked.instrument: changes} if asked.instrument else {},
         feeds=(

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from hub.config import Config
-from hub.ledger import Ledger, open_ledger, tables
+from hub.ledger import Ledger, alerts, open_ledger, tables
 from hub.ledger import alerts_view as view
 from hub.ledger.people import add_destination, destinations_of, find_user, label_of, role_of, user_of
 from hub.model import SECOND_US, Role, State, User, Who
@@ -151,7 +151,7 @@ async def test_alerts_are_listed_by_owner_with_their_last_trigger(ledger: Ledger
     last = listed[1].last_trigger
     assert last is not None
     assert (last.generation, last.price, last.nature) == (2, 2402.0, "simulated")
-    assert await ledger.read(lambda c: view.unfinished(c, user.owner_id)) == 1
+    assert await ledger.read(lambda c: alerts.used(c, user.owner_id)) == 1
     assert await ledger.read(lambda c: view.alert_of(c, user.owner_id, 4)) is None
     assert await ledger.read(lambda c: view.alert_of(c, other.owner_id, 4)) is not None
 

@@ -23,7 +23,7 @@ HOUR_S = 3600
 ANNA = Who(platform="console", id="anna", name="Anna-Xq7")
 BEN = Who(platform="telegram", id="77", name="Ben")
 SECRET = "ntfy://alerts.example.org/s3cret-topic"
-NOT_PERSONAL = {"leases", "positions", "tries", "series", "facts", "places"}
+NOT_PERSONAL = {"leases", "positions", "tries", "series", "facts", "places", "splits", "split_marks"}
 
 
 class Room:
@@ -239,6 +239,8 @@ async def furnished(here: Room, state: str = "deleted") -> None:
         await here.execute(t.alert_events.insert().values(alert_id=number, at=NOW, text=f"created by {own.name}"))
         await here.execute(t.triggers.insert().values(trigger))
         await here.execute(t.notifications.insert().values(note))
+        gap = {"owner_id": own.owner_id, "instrument": "XAU-USD", "since": NOW}
+        await here.execute(t.gaps.insert().values(**gap))
         code = {"hash": f"s3cret-{number}", "user_id": own.id, "created_at": NOW, "expires_at": NOW}
         await here.execute(t.codes.insert().values(**code))
 

@@ -234,6 +234,7 @@ async def _loaded(
         band_percent=section.band_percent,
         late_after_s=section.late_after_s,
         per_person=section.per_person,
+        storm_rings=section.storm_rings,
         deliverer=delivery,
         history=edges.history,
     )

@@ -52,6 +52,7 @@ RANGES: dict[Key, tuple[float, float, str]] = {
     ("alerts", "band_percent"): (0, 50, "0 to 50"),
     ("alerts", "late_after_s"): (0.001, 86_400, "more than 0 and at most a day"),
     ("alerts", "per_person"): (1, 10_000_000, "1 or more"),
+    ("alerts", "storm_rings"): (0, 1_000, "0 to 1000"),
     ("alerts", "lines_per_minute"): (1, 100_000, "1 or more"),
     ("delivery", "group_for_ms"): (0, 60_000, "0 to 60000"),
     ("delivery", "give_up_after_hours"): (0.001, 8_784, "more than 0 and at most a year"),

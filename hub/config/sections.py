@@ -56,7 +56,8 @@ class ChartsSection(Section, frozen=True):
 class AlertsSection(Section, frozen=True):
     band_percent: float = 0.05
     late_after_s: float = 5.0
-    per_person: int = 1000
+    per_person: int = 1000  # what looks back counts five times, what is one alert's own ten times
+    storm_rings: int = 15  # what rings more often in three minutes is paused; 0 = never
     lines_per_minute: int = 60
 
 

@@ -27,6 +27,7 @@ from hub.engine.board import Board
 from hub.engine.changes import Changes
 from hub.engine.lots import Holdings
 from hub.engine.past import History, Past
+from hub.engine.standing import STORM_RINGS
 from hub.engine.warmth import Warmth
 from hub.frame import Position
 from hub.ledger import Ledger, LedgerTrouble, alerts, gaps
@@ -64,6 +65,7 @@ class Engine:
         band_percent: float,
         late_after_s: float,
         per_person: int,
+        storm_rings: int = STORM_RINGS,
         deliverer: Deliverer | None = None,
         history: History | None = None,
         now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
@@ -76,7 +78,12 @@ class Engine:
         self.now_us = now_us
         self._name = min(leases)  # under which a frame that it dies over is found out
         new_board = partial(
-            Board, catalogue, band_percent=band_percent, late_after_us=round(late_after_s * SECOND_US), now_us=now_us
+            Board,
+            catalogue,
+            band_percent=band_percent,
+            late_after_us=round(late_after_s * SECOND_US),
+            storm_rings=storm_rings,
+            now_us=now_us,
         )
         self.board = new_board()
         self.holdings = Holdings(self)

@@ -18,7 +18,7 @@ from hub.engine.blind import Blindness
 from hub.engine.making import Maker
 from hub.engine.ringing import Evidence, Ringing
 from hub.engine.silences import Silences
-from hub.engine.standing import Standing
+from hub.engine.standing import STORM_RINGS, Standing
 from hub.frame import Event, EventKind, Frame, Position, empty
 from hub.ledger.alerts import AlertRow, SeriesValue, StateChange
 from hub.model import MOVES, SECOND_US, Kind, State, Verdict
@@ -56,7 +56,13 @@ class Board:
     """`now_us` is the wall clock, which tells only whether a crossing is told late."""
 
     def __init__(
-        self, catalogue: Catalogue, *, band_percent: float, late_after_us: int, now_us: Callable[[], int]
+        self,
+        catalogue: Catalogue,
+        *,
+        band_percent: float,
+        late_after_us: int,
+        now_us: Callable[[], int],
+        storm_rings: int = STORM_RINGS,
     ) -> None:
         self.catalogue = catalogue
         self.graph = Graph(catalogue)
@@ -76,7 +82,7 @@ class Board:
         self._second = 0  # the clock time at which clocked series move next
         self._touched: dict[int, dict[int, Touch]] = {}  # alerts with a course → their parts
         self._confirming: dict[str, set[int]] = {}  # by instrument, alerts that other sources confirm
-        self.ringing = Ringing(self, late_after_us, now_us)
+        self.ringing = Ringing(self, late_after_us, storm_rings, now_us)
         self.blindness = Blindness(self)
 
     # --------------------------------------------------------------------------------------------- loading

@@ -27,6 +27,7 @@ from hub.ledger.outbox import Due
 from hub.model import Alert, AlertAnswer, AlertChange, Armed, State
 from hub.plugin import BadRequest
 from hub.rules.language import parse
+from hub.rules.spec import cost_of
 
 log = structlog.get_logger("engine")
 FINISHED = (State.DONE, State.EXPIRED)
@@ -120,7 +121,7 @@ class Changes:
         if old is not None and not fires:
             return old, True, [], []
         if old is None:
-            check_room(c, change.owner_id, self.engine.per_person)
+            check_room(c, change.owner_id, cost_of(made.spec), self.engine.per_person)
             check_places(c, change.owner_id, made.spec)
         alert_id = alerts.insert(c, self._row(change, made, stream, now)) if old is None else old.id
         if old is None:
@@ -198,7 +199,7 @@ class Changes:
             def check(c: sa.Connection) -> None:
                 if alert.state is State.DELETED:
                     check_words(c, alert.owner_id, alert.text)
-                    check_room(c, alert.owner_id, engine.per_person)
+                    check_room(c, alert.owner_id, cost_of(spec), engine.per_person)
 
             with new(engine, spec, alert.owner_id, sequence) as made:
                 alert = await changed(engine, alert.id, values, f"{word} by {by(change)}", check)

@@ -19,6 +19,7 @@ from hub.plugin import BadRequest
 from hub.rules.gates import PARTS
 from hub.rules.language import Find, parse
 from hub.rules.numbers import digits
+from hub.rules.spec import cost_of
 
 OVER = (State.DONE, State.EXPIRED, State.PAUSED)
 SILENT = (State.SNOOZED, State.MUTED)
@@ -100,7 +101,7 @@ def _check(engine: Owner, alert: Alert, made: New) -> Callable[[sa.Connection], 
     def check(c: sa.Connection) -> None:
         check_words(c, alert.owner_id, made.text, alert)
         if alert.state in OVER:
-            check_room(c, alert.owner_id, engine.per_person)
+            check_room(c, alert.owner_id, cost_of(made.spec), engine.per_person)
         check_places(c, alert.owner_id, made.spec)
 
     return check

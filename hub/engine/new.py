@@ -18,6 +18,7 @@ from hub.plugin import BadRequest
 from hub.rules import series as of
 from hub.rules.language import AlertSpec, canonical
 from hub.rules.roots import Book
+from hub.rules.spec import cost_of
 
 
 class New(msgspec.Struct):
@@ -83,13 +84,16 @@ def words(made: New) -> dict[str, Any]:
         "urgent": made.spec.urgent,
         "via": ",".join(made.spec.via),
         "expires_at": made.spec.until_us,
+        "cost": cost_of(made.spec),
     }
 
 
-def check_room(c: sa.Connection, owner_id: int, per_person: int) -> None:
+def check_room(c: sa.Connection, owner_id: int, cost: int, per_person: int) -> None:
     """BadRequest where one more would be one too many."""
-    if alerts.count_live(c, owner_id) >= per_person:
-        raise BadRequest(f"{per_person} alerts are the limit for one person: `delete` some, then try again")
+    used = alerts.used(c, owner_id)
+    if used + cost > per_person:
+        counts = f"; yours count {used}, this one {cost}" if used != per_person or cost > 1 else ""
+        raise BadRequest(f"{per_person} alerts are the limit for one person{counts}: `delete` some, then try again")
 
 
 def check_words(c: sa.Connection, owner_id: int, text: str, alert: Alert | None = None) -> None:

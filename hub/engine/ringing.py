@@ -10,7 +10,7 @@ import msgspec
 
 from hub import evidence as words
 from hub.engine.batch import Notice
-from hub.engine.standing import STORM_RINGS, STORM_US, More, Standing
+from hub.engine.standing import STORM_US, More, Standing
 from hub.frame import Frame
 from hub.ledger.alerts import Rang, Told
 from hub.model import Nature, State
@@ -47,9 +47,10 @@ class Evidence(NamedTuple):
 class Ringing:
     """`now_us` is the wall clock, which tells only whether a crossing is told late."""
 
-    def __init__(self, board: "Board", late_after_us: int, now_us: Callable[[], int]) -> None:
+    def __init__(self, board: "Board", late_after_us: int, storm_rings: int, now_us: Callable[[], int]) -> None:
         self._board = board
         self._late_after_us = late_after_us
+        self._storm_rings = storm_rings
         self._now_us = now_us
 
     def ring(self, alert_id: int, standing: Standing, part: int, hit: Hit, seen: Evidence) -> None:
@@ -68,22 +69,24 @@ class Ringing:
             return
         more = standing.more = more or More()
         more.rang.append(board.clock)
+        if len(more.rang) > self._storm_rings + 1:
+            more.rang.popleft()
         if more.at_most_us:
             more.cooling_until = board.clock + more.at_most_us
             board.plan(more.cooling_until, alert_id, 1)
-        if len(more.rang) > STORM_RINGS and board.clock - more.rang[0] <= STORM_US:
+        if 0 < self._storm_rings < len(more.rang) and board.clock - more.rang[0] <= STORM_US:
             self._pause(alert_id, standing)
 
     def _pause(self, alert_id: int, standing: Standing) -> None:
         """Whoever set it hears of it, with one tap to let it go on."""
         board, minutes = self._board, STORM_US // 60_000_000
-        self.tell(alert_id, f"paused: it rang more than {STORM_RINGS} times in {minutes} minutes")
+        self.tell(alert_id, f"paused: it rang more than {self._storm_rings} times in {minutes} minutes")
         board.retire(alert_id, standing, State.PAUSED)
         board.batch.notices.append(
             Notice(
                 owner_id=standing.owner_id,
                 key=f"paused:{alert_id}:{standing.generation}",
-                title=f"Alert {alert_id} is paused: it rang more than {STORM_RINGS} times in {minutes} minutes",
+                title=f"Alert {alert_id} is paused: it rang more than {self._storm_rings} times in {minutes} minutes",
                 text=f"{standing.text}\nresume {alert_id} lets it go on; with a wider band it rings less often:"
                 f" edit {alert_id}",
                 alert_id=alert_id,

@@ -28,7 +28,7 @@ class More(msgspec.Struct, gc=False):
     at_most_us: int = 0
     cooling_until: int = 0
     expires_at: int | None = None
-    rang: deque[int] = msgspec.field(default_factory=lambda: deque(maxlen=STORM_RINGS + 1))  # newest last
+    rang: deque[int] = msgspec.field(default_factory=deque)  # when it rang, the newest last
 
 
 class Standing(msgspec.Struct, gc=False):

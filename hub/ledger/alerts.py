@@ -360,9 +360,10 @@ def alert_of(row: Any) -> Alert:
     return Alert(**{name: values[name] for name in Alert.__struct_fields__ if name != "state"}, state=State(row.state))
 
 
-def count_live(connection: sa.Connection, owner_id: int) -> int:
-    query = sa.select(sa.func.count()).where(t.alerts.c.owner_id == owner_id, t.alerts.c.state.in_(KEPT))
-    return int(connection.execute(query).scalar_one())
+def used(connection: sa.Connection, owner_id: int) -> int:
+    """What an owner's alerts that are not over count against their limit."""
+    query = sa.select(sa.func.sum(t.alerts.c.cost)).where(t.alerts.c.owner_id == owner_id, t.alerts.c.state.in_(KEPT))
+    return int(connection.execute(query).scalar() or 0)
 
 
 def of_instrument(connection: sa.Connection, owner_id: int, instrument: str, states: Iterable[State]) -> list[Alert]:

@@ -46,12 +46,6 @@ def alert_of(connection: sa.Connection, owner_id: int, alert_id: int) -> StoredA
     return _stored(row, last_triggers(connection, owner_id, alert_id).get(alert_id)) if row else None
 
 
-def unfinished(connection: sa.Connection, owner_id: int) -> int:
-    """How many alerts count against the owner's limit."""
-    query = sa.select(sa.func.count()).where(alerts.c.owner_id == owner_id, alerts.c.state.not_in(FINISHED))
-    return int(connection.execute(query).scalar_one())
-
-
 def last_triggers(connection: sa.Connection, owner_id: int, alert_id: int | None = None) -> dict[int, Trigger]:
     """The newest trigger of each alert of the owner that ever rang."""
     newest = (

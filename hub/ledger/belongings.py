@@ -19,7 +19,7 @@ from hub.ledger.people import REMOVED
 from hub.model import SECOND_US, User
 
 PERSONAL: tuple[sa.Table, ...] = (
-    t.notifications, t.alert_events, t.triggers, t.alerts, t.digests, t.lots, t.watchlists, t.destinations,
+    t.notifications, t.alert_events, t.triggers, t.alerts, t.gaps, t.digests, t.lots, t.watchlists, t.destinations,
     t.identities, t.codes, t.users, t.owners,
 )  # fmt: skip
 LONG = (t.notifications, t.alert_events, t.triggers)
@@ -146,7 +146,7 @@ def hand_over(connection: sa.Connection, source: User, target: User) -> dict[str
     moved = {name: count for name, count in counts(connection, source).items() if count}
     _merge_lists(connection, source, target)
     _merge_destinations(connection, source, target)
-    for table in (t.alerts, t.digests, t.lots, t.watchlists, t.destinations):
+    for table in (t.alerts, t.gaps, t.digests, t.lots, t.watchlists, t.destinations):
         own = table.update().where(table.c.owner_id == source.owner_id)
         connection.execute(own.values(owner_id=target.owner_id))
     for table in (t.alerts, t.digests, t.identities):

@@ -332,6 +332,7 @@ def _due(row: sa.RowMapping, describe: Describe) -> Due:
         notification=Notification(
             id=row["id"],
             alert_id=row["alert_id"],
+            notice=row["alert_id"] is not None and trigger is None,
             trigger=trigger,
             instrument=instrument_id,
             instrument_name=instrument.name if instrument else instrument_id,

@@ -130,6 +130,7 @@ alerts = Table(
     Column("armed_price", Float),
     Column("memory", Text),  # of what is more than a level: hub.rules.course.Memory as JSON
     Column("cooling_until", BigInteger),  # stream time
+    Column("cost", Integer, nullable=False, server_default="1"),  # what it counts against its owner's limit
     Column("snoozed_until", BigInteger),
     Column("muted_until", BigInteger),  # of a muted one; null: until somebody says so
     Column("expires_at", BigInteger),

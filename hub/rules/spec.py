@@ -11,7 +11,20 @@ import msgspec
 
 from hub.rules import series as of
 from hub.rules.numbers import digits
-from hub.rules.series import Against, Distance, Move, Price, Series, measure, quoted, span
+from hub.rules.series import (
+    Against,
+    Change,
+    Distance,
+    Indicator,
+    Move,
+    Portfolio,
+    Price,
+    Series,
+    Volume,
+    measure,
+    quoted,
+    span,
+)
 
 Condition = Literal["above", "below", "crosses", "inside", "outside", "trails", "every"]
 Join = Literal["", "and", "or", "then"]
@@ -30,6 +43,8 @@ LEAST_BAND_POINTS = 0.05
 """Of a series in percent: its band is a tenth of the level, and this at least."""
 AGAINST_BAND_POINTS = 0.05
 RSI_BAND = 1.0
+BACK, OWN = 5, 10
+"""What an alert counts whose series looks back, and one that has a state of its own beside its sides."""
 
 
 class Band(msgspec.Struct, frozen=True):
@@ -161,6 +176,19 @@ def band_of(spec: AlertSpec, clause: Clause, level: float, default_percent: floa
         points = measure(clause.series) == "percent"
         return abs(level) * spec.band.value / 100 if spec.band.percent and not points else spec.band.value
     return default_band(clause.series, level, default_percent)
+
+
+def cost_of(spec: AlertSpec) -> int:
+    """What it counts against its owner's limit: a level on a series that many may share is one alert."""
+    return sum(_cost(clause) for clause in spec.clauses)
+
+
+def _cost(clause: Clause) -> int:
+    series = clause.series
+    if isinstance(series, Portfolio) or clause.condition in ("trails", "every"):
+        return OWN
+    parts = (series.first, series.second) if isinstance(series, Against) else (series,)
+    return BACK if any(isinstance(part, Change | Distance | Indicator | Move | Volume) for part in parts) else 1
 
 
 def default_band(series: Series, level: float, default_percent: float) -> float:

@@ -13,6 +13,7 @@ KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 def upgrade() -> None:
     op.add_column("alerts", sa.Column("memory", sa.Text(), nullable=True))
+    op.add_column("alerts", sa.Column("cost", sa.Integer(), server_default="1", nullable=False))
     for name in ("dwell_since", "peak", "anchor"):
         op.drop_column("alerts", name)
     op.add_column("triggers", sa.Column("title", sa.Text(), server_default="", nullable=False))
