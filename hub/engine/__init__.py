@@ -10,7 +10,7 @@ there, and it hears what comes after. Depends on hub.reader, hub.rules, hub.ledg
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -31,13 +31,14 @@ from hub.engine.standing import STORM_RINGS
 from hub.engine.warmth import Warmth
 from hub.frame import Position
 from hub.ledger import Ledger, LedgerTrouble, alerts, gaps
-from hub.ledger.alerts import Rang
+from hub.ledger.alerts import AlertRow, Rang
 from hub.ledger.outbox import Due
 from hub.model import SECOND_US
 from hub.plugin import Catalogue
 
 log = structlog.get_logger("engine")
 COMMIT_EVERY_S = 1.0
+LOADED_AT_ONCE = 20_000
 RETRY_S = 2.0
 ARM_WAIT_S = 2.0
 """So long a new alert waits for the engine to reach its place in the stream before the answer says "behind"."""
@@ -106,16 +107,22 @@ class Engine:
     async def load(self) -> None:
         """Alerts and series as they were committed."""
         groups = tuple(self.leases)
-        rows, values, blind = await self.ledger.read(
-            lambda c: (alerts.load(c, groups), alerts.load_series(c), gaps.open_of(c, groups))
-        )
-        await self.holdings.fetch({row.owner_id for row in rows if "portfolio" in row.text})
+        values, blind = await self.ledger.read(lambda c: (alerts.load_series(c), gaps.open_of(c, groups)))
         self.board.load_prices(values)
         for gap in blind:
             self.board.blindness.recall(gap.instrument, gap.since, told=gap.told, clock=self.position.clock)
-        self.board.load(rows, self.position)
+        async for rows in self._rows(groups):
+            await self.holdings.fetch({row.owner_id for row in rows if "portfolio" in row.text})
+            self.board.load(rows, self.position)
         await self.warmth.all()
         log.info("alerts loaded", alerts=len(self.board.standing), sequence=self.position.sequence)
+
+    async def _rows(self, groups: Collection[str]) -> AsyncIterator[list[AlertRow]]:
+        """In pieces, so that the loop goes on and no more than one of them is held; under our lease none changes."""
+        after = 0
+        while rows := await self.ledger.read(partial(alerts.load, of_groups=groups, after=after, most=LOADED_AT_ONCE)):
+            yield rows
+            after = rows[-1].id
 
     async def answer(self, payload: bytes) -> bytes:
         """A request on `engine.alerts`."""

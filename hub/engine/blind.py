@@ -1,8 +1,9 @@
 """Instruments that have no price in open hours: their owners hear once that their alerts are blind.
 
-An instrument that is stale for GRACE_US more is told, so that a hub that was just started, or a source that comes back
-at once, worries nobody. What happened meanwhile is found out once a price is back (hub.recovery), also where nothing
-was told. No input, no output: what is to be written waits in the board's batch.
+An instrument that is stale for GRACE_US more is told, so that a hub that was just started, or a night in which little
+is traded, worries nobody (gold is silent for two minutes now and then). What happened meanwhile is found out once a
+price is back (hub.recovery), also where nothing was told. No input, no output: what is to be written waits in the
+board's batch.
 """
 
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from hub.rules.roots import Root
 if TYPE_CHECKING:
     from hub.engine.board import Board
 
-GRACE_US = 30 * SECOND_US
+GRACE_US = 120 * SECOND_US
 SHOWN = 10
 NEVER = 1 << 62
 

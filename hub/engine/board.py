@@ -126,9 +126,7 @@ class Board:
     def take(self, frame: Frame, sequence: int) -> None:
         """One frame of the stream, up to its clock."""
         self.evaluate(frame, sequence)
-        if frame.clock >= self.due:
-            self._advance(frame.clock)
-        self.clock = max(self.clock, frame.clock)
+        self._advance(frame.clock)
 
     def passed(self, sequence: int) -> None:
         """The stream is read up to there: alerts that were bound to it or to an earlier place hear from now on."""
@@ -360,6 +358,7 @@ class Board:
                 self._second = second + SECOND_US
                 self._move_clocked(now)
             self.set_due()
+        self.clock = max(self.clock, clock)
 
     def _timer(self, alert_id: int, what: int) -> None:
         standing = self.standing.get(alert_id)

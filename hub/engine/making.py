@@ -53,7 +53,7 @@ class Maker:
             instrument=next(iter(spec.instruments), ""),
             text=text,
             gates=tuple(gate for _, gate in built.gates),
-            books=tuple(each.book for each in watched),
+            books=watched[0].book.alone if len(watched) == 1 else tuple(each.book for each in watched),
             once=spec.repeat == "once",
             more=more,
         )
@@ -81,7 +81,7 @@ class Maker:
 
     def watched(self, series: Series, owner_id: int) -> Watched:
         """The book of a series; of an instrument's own price it is there as soon as the instrument is."""
-        if isinstance(series, Price) and series == Price(instrument=series.instrument):
+        if isinstance(series, Price) and series.plain:
             return Watched(self.graph.root(series.instrument).book, None)
         portfolio = series if isinstance(series, Portfolio) else None
         node = self.graph.node(series, owner_id, lambda: self.held(owner_id, portfolio) if portfolio else Lots(()))

@@ -120,14 +120,15 @@ def group_of(owner_id: int, *, shared: bool) -> str:
     return f"{ENGINE}-{owner_id % GROUPS}" if shared else ENGINE
 
 
-def load(connection: sa.Connection, of_groups: Collection[str] = (ENGINE,)) -> list[AlertRow]:
-    """Every alert that the engine of these groups holds or may have to wake."""
+def load(
+    connection: sa.Connection, of_groups: Collection[str] = (ENGINE,), *, after: int = 0, most: int | None = None
+) -> list[AlertRow]:
+    """Every alert that the engine of these groups holds or may have to wake, by number, from behind `after` on."""
     columns = [t.alerts.c[name] for name in AlertRow.__struct_fields__]
-    query = sa.select(*columns).where(t.alerts.c.state.in_(HELD))
+    query = sa.select(*columns).where(t.alerts.c.state.in_(HELD), t.alerts.c.id > after)
     if ENGINE not in of_groups:
         query = query.where((t.alerts.c.owner_id % GROUPS).in_([int(name.rpartition("-")[2]) for name in of_groups]))
-    rows = connection.execute(query.execution_options(yield_per=10_000))
-    return [AlertRow(*row) for row in rows]
+    return [AlertRow(*row) for row in connection.execute(query.order_by(t.alerts.c.id).limit(most))]
 
 
 def load_series(connection: sa.Connection) -> dict[str, SeriesValue]:

@@ -21,7 +21,7 @@ SKEW_US = 900 * SECOND_US
 class Book(Levels):
     """The gates on one series, and its newest value with what evidence needs. `live`: that is its value now."""
 
-    __slots__ = ("at", "instrument", "key", "live", "received_at", "source", "value")
+    __slots__ = ("alone", "at", "instrument", "key", "live", "received_at", "source", "value")
 
     def __init__(self, key: str, instrument: str) -> None:
         super().__init__()
@@ -32,6 +32,7 @@ class Book(Levels):
         self.at: int | None = None  # venue_time
         self.received_at = 0
         self.source = ""
+        self.alone = (self,)  # as most alerts keep it
 
 
 class Other(NamedTuple):

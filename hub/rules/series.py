@@ -55,6 +55,11 @@ class Price(Of, frozen=True, kw_only=True):
     currency: str = ""  # empty: the instrument's own
     unit: str = ""  # a name in hub.units.GRAMS; empty: the instrument's own
 
+    @property
+    def plain(self) -> bool:
+        """Whether it is the instrument's price as it is served."""
+        return self.side == "price" and not (self.karat or self.currency or self.unit)
+
 
 class Ratio(Of, frozen=True, kw_only=True):
     over: Price
@@ -176,13 +181,15 @@ def signed(series: Series) -> bool:
 
 def key(series: Series) -> str:
     """Its name among all series; a plain price's is as it always was."""
-    if series == Price(instrument=getattr(series, "instrument", "")):
+    if isinstance(series, Price) and series.plain:
         return f"price({text(series)})"
     return text(series)
 
 
 def instruments(series: Series) -> tuple[str, ...]:
     """Those that it names, each once, in their order; currencies come on top where one is converted."""
+    if isinstance(series, Price):
+        return (series.instrument,)
     return tuple(dict.fromkeys(price.instrument for price in prices(series)))
 
 

@@ -96,11 +96,13 @@ class AlertSpec(msgspec.Struct, frozen=True, kw_only=True):
         clause = self.clauses[0]
         if len(self.clauses) > 1 or clause.condition not in ("above", "below", "crosses"):
             return None
-        return clause if clause.series == Price(instrument=getattr(clause.series, "instrument", "")) else None
+        return clause if isinstance(clause.series, Price) and clause.series.plain else None
 
     @property
     def instruments(self) -> tuple[str, ...]:
         """All that its clauses name; the first one is what it is listed and muted under. None for a portfolio."""
+        if len(self.clauses) == 1:
+            return of.instruments(self.clauses[0].series)
         return tuple(dict.fromkeys(each for clause in self.clauses for each in of.instruments(clause.series)))
 
 

@@ -168,7 +168,7 @@ def _quick(line: str, find: Find, clock: Clock | None = None) -> AlertSpec | Non
         band=Band(band, bool(found["percent"])) if found["band"] else None,
         urgent=bool(found["urgent"]),
         via=places,
-        note=re.sub(r"\\(.)", r"\1", found["note"] or ""),
+        note=re.sub(r"\\(.)", r"\1", found["note"]) if found["note"] else "",
     )
 
 
