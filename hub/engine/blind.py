@@ -81,7 +81,7 @@ class Blindness:
                 )
             )
             for alert_id in alert_ids:
-                board.ringing.tell(alert_id, f"blind: no price of {instrument.name} since {when} UTC")
+                board.tell(alert_id, f"blind: no price of {instrument.name} since {when} UTC")
         told = [alert_id for alert_ids in by_owner.values() for alert_id in alert_ids]
         board.batch.gaps_told.append((instrument.id, since, tuple(told)))
         board.batch.urgent = True

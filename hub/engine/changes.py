@@ -15,11 +15,11 @@ import structlog
 
 from hub import reader
 from hub.engine.adoption import adopt
-from hub.engine.board import WOKEN
 from hub.engine.editing import again, answered, continued, edit
 from hub.engine.looking import looks
 from hub.engine.new import New, check_places, check_room, check_words, columns, new
 from hub.engine.owner import Owner, by, changed, held, owned
+from hub.engine.roster import WOKEN
 from hub.engine.silence import mute, pause, snooze, unmute
 from hub.ledger import LedgerTrouble, alerts
 from hub.ledger.alerts import Rang

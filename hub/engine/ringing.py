@@ -10,9 +10,10 @@ import msgspec
 
 from hub import evidence as words
 from hub.engine.batch import Notice
+from hub.engine.roster import COOLED
 from hub.engine.standing import STORM_US, More, Standing
 from hub.frame import Frame
-from hub.ledger.alerts import Rang, Told
+from hub.ledger.alerts import Rang
 from hub.model import Nature, State
 from hub.rules.course import Turn, What, clause_of, hit_at
 from hub.rules.gates import Hit
@@ -58,12 +59,12 @@ class Ringing:
         board, more = self._board, standing.more
         if more is not None and more.cooling_until > board.clock:
             until = words.moment(more.cooling_until, board.clock)
-            self.tell(alert_id, f"its condition came true again, not told: silent until {until} UTC")
+            self._board.tell(alert_id, f"its condition came true again, not told: silent until {until} UTC")
             return
         standing.generation += 1
         rang = self.worded(self._rang(alert_id, standing, hit, seen), standing, part, seen)
         board.batch.fired.append(rang)
-        self.tell(alert_id, f"rang: {rang.title}")
+        self._board.tell(alert_id, f"rang: {rang.title}")
         if standing.once:
             board.retire(alert_id, standing, State.DONE)
             return
@@ -73,14 +74,14 @@ class Ringing:
             more.rang.popleft()
         if more.at_most_us:
             more.cooling_until = board.clock + more.at_most_us
-            board.plan(more.cooling_until, alert_id, 1)
+            board.plan(more.cooling_until, alert_id, COOLED)
         if 0 < self._storm_rings < len(more.rang) and board.clock - more.rang[0] <= STORM_US:
             self._pause(alert_id, standing)
 
     def _pause(self, alert_id: int, standing: Standing) -> None:
         """Whoever set it hears of it, with one tap to let it go on."""
         board, minutes = self._board, STORM_US // 60_000_000
-        self.tell(alert_id, f"paused: it rang more than {self._storm_rings} times in {minutes} minutes")
+        self._board.tell(alert_id, f"paused: it rang more than {self._storm_rings} times in {minutes} minutes")
         board.retire(alert_id, standing, State.PAUSED)
         board.batch.notices.append(
             Notice(
@@ -95,7 +96,7 @@ class Ringing:
         )
 
     def expire(self, alert_id: int, standing: Standing) -> None:
-        self.tell(alert_id, "its time is over")
+        self._board.tell(alert_id, "its time is over")
         self._board.retire(alert_id, standing, State.EXPIRED)
         self._board.batch.urgent = True
 
@@ -103,7 +104,7 @@ class Ringing:
         """A half was armed, or a first value has set the sides."""
         value = self._shown(standing, 0, seen.value)
         was = seen.before is None or not standing.generation
-        self.tell(alert_id, f"takes its side from {value}" if was else f"armed again at {value}")
+        self._board.tell(alert_id, f"takes its side from {value}" if was else f"armed again at {value}")
         self._board.batch.urgent = True
 
     def turned(self, alert_id: int, standing: Standing, turn: Turn, part: int, seen: Evidence) -> None:
@@ -114,18 +115,15 @@ class Ringing:
             case What.RANG:
                 self.ring(alert_id, standing, part, turn.hit or self._hit(standing, part, seen), seen)
             case What.HOLDING:
-                self.tell(alert_id, f"its condition holds, at {value}")
+                self._board.tell(alert_id, f"its condition holds, at {value}")
             case What.LET_GO:
-                self.tell(alert_id, f"its condition held no longer, at {value}")
+                self._board.tell(alert_id, f"its condition held no longer, at {value}")
             case What.REARMED:
-                self.tell(alert_id, f"armed again at {value}")
+                self._board.tell(alert_id, f"armed again at {value}")
             case What.FIRST:
-                self.tell(alert_id, f"the first came true, at {value}; now the second may come")
+                self._board.tell(alert_id, f"the first came true, at {value}; now the second may come")
             case What.RAN_OUT:
-                self.tell(alert_id, "the second did not come in time: it waits for the first again")
-
-    def tell(self, alert_id: int, text: str) -> None:
-        self._board.batch.told.append(Told(alert_id, self._board.clock, text))
+                self._board.tell(alert_id, "the second did not come in time: it waits for the first again")
 
     def _hit(self, standing: Standing, part: int, seen: Evidence) -> Hit:
         return hit_at(clause_of(self._spec(standing), part), standing.gates[part], seen.value, seen.before)

@@ -12,9 +12,10 @@ from typing import Protocol
 import nats.errors
 import nats.js.errors
 
-from hub.engine.board import Board, refresh
+from hub.engine.board import Board
 from hub.engine.lots import Holdings
 from hub.engine.past import Past
+from hub.engine.roster import refresh
 from hub.frame import Position
 from hub.history import HistoryTrouble
 from hub.plugin import BadRequest
