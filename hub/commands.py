@@ -27,7 +27,8 @@ from hub.bus import Bus
 from hub.cache import keys
 from hub.callers import RANKS, Caller, Callers
 from hub.config import Config
-from hub.context import HubContext, Quotes
+from hub.context import HubContext
+from hub.context.alerts import Quotes
 from hub.i18n import LANGUAGES, _, speaking
 from hub.ledger import Ledger, LedgerTrouble, alerts
 from hub.model import (

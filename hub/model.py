@@ -362,6 +362,7 @@ class AlertChange(Noun, frozen=True, kw_only=True):
     user_id: int
     user_name: str = ""  # for the alert's history
     alert_id: int = 0
+    alert_ids: tuple[int, ...] = ()  # of "look"
     line: str = ""  # of "create" and "edit": in the alert language
     was: str = ""  # of "edit": the line that it was made from; refused where the alert says something else by now
     instrument: str = ""  # of "mute" and "unmute": all of the owner's alerts on it

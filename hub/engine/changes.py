@@ -59,7 +59,7 @@ class Changes:
             case "mute":
                 return AlertAnswer(alerts=await mute(self.engine, change))
             case "look":
-                return AlertAnswer(looks=looks(self.board, change.owner_id, change.alert_id))
+                return AlertAnswer(looks=looks(self.board, change.owner_id, change.alert_ids))
             case "unmute":
                 return AlertAnswer(alerts=await unmute(self.engine, self.rearm, change))
         return AlertAnswer(armed=await self._one(change))

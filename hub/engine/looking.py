@@ -1,5 +1,7 @@
 """What alerts are waiting for, as the engine sees it at this moment: the answer to "look". Nothing is changed."""
 
+from collections.abc import Iterable
+
 from hub.engine.board import Board
 from hub.engine.standing import Standing
 from hub.model import Glance, Look
@@ -7,20 +9,11 @@ from hub.rules.gates import INFINITY, Gate, Level
 from hub.rules.nodes import Node
 from hub.rules.roots import Book
 
-MOST_LOOKS = 200
 
-
-def looks(board: Board, owner_id: int, alert_id: int) -> tuple[Look, ...]:
-    """Of one alert of that owner, or of all (0) that watch more than an instrument's own price."""
-    if alert_id:
-        standing = board.standing.get(alert_id)
-        return (look(board, alert_id, standing),) if standing is not None and standing.owner_id == owner_id else ()
-    found = (
-        look(board, number, standing)
-        for number, standing in board.standing.items()
-        if standing.owner_id == owner_id and standing.more is not None and standing.more.spec is not None
-    )
-    return tuple(each for each, _ in zip(found, range(MOST_LOOKS), strict=False))
+def looks(board: Board, owner_id: int, alert_ids: Iterable[int]) -> tuple[Look, ...]:
+    """Of those that are that owner's."""
+    found = ((alert_id, board.standing.get(alert_id)) for alert_id in alert_ids)
+    return tuple(look(board, alert_id, it) for alert_id, it in found if it is not None and it.owner_id == owner_id)
 
 
 def look(board: Board, alert_id: int, standing: Standing) -> Look:

@@ -50,6 +50,7 @@ class Roster:
         self.clock = 0
         self.due = NEVER  # the clock time at which something happens without a tick
         self._timers: list[tuple[int, int, int]] = []  # (clock, alert, what)
+        self._of_portfolios: set[int] = set()  # alerts on the value of one
         self._confirming: dict[str, set[int]] = {}  # by instrument, alerts that other sources confirm
 
     # ---------------------------------------------------------------------------------------------------------- loading
@@ -176,6 +177,7 @@ class Roster:
             self._take_out(alert_id, standing)
             self.silences.drop(alert_id)
             self.maker.dropped(standing)
+            self._of_portfolios.discard(alert_id)
             for asking in self._confirming.values():
                 asking.discard(alert_id)
             self.batch.moved.discard(alert_id)
@@ -202,14 +204,14 @@ class Roster:
 
     def portfolio_owners(self) -> set[int]:
         """Who has alerts on the value of a portfolio."""
-        return {each.owner_id for each in self.standing.values() if _has_portfolio(each)}
+        return {self.standing[alert_id].owner_id for alert_id in self._of_portfolios}
 
     def revalue(self, owner_ids: Collection[int]) -> None:
         """What these hold has changed: a value that the market has not made sets the sides anew."""
         changed = {
             alert_id: (standing, self.silences.get(alert_id))
-            for alert_id, standing in self.standing.items()
-            if standing.owner_id in owner_ids and _has_portfolio(standing)
+            for alert_id in self._of_portfolios
+            if (standing := self.standing[alert_id]).owner_id in owner_ids
         }
         for alert_id in changed:
             self.forget(alert_id)
@@ -281,6 +283,8 @@ class Roster:
             self.plan(more.expires_at, alert_id, ENDS)
         if more.cooling_until:
             self.plan(more.cooling_until, alert_id, COOLED)
+        if any(isinstance(node, PortfolioNode) for node in more.nodes):
+            self._of_portfolios.add(alert_id)
         if more.course is None:
             return
         if (next_at := more.course.next_at()) is not None:
@@ -335,10 +339,6 @@ def refresh(node: Node) -> None:
     node.value = node.compute(False)
     if node.book is not None and node.value is not None:
         node.book.value, node.book.live = node.value, True
-
-
-def _has_portfolio(standing: Standing) -> bool:
-    return standing.more is not None and any(isinstance(node, PortfolioNode) for node in standing.more.nodes)
 
 
 def _price_of(root: Root) -> SeriesValue:
