@@ -108,10 +108,21 @@ def test_options_in_the_readme_belong_to_some_command() -> None:
 def test_every_alert_of_the_readme_is_one() -> None:
     """Each line of its block is understood."""
     (block,) = re.findall(r"^```alerts\n(.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE)
-    catalogue = build_catalogue({}, ("XAU-USD", "XAG-USD", "BTC-USDT", "ETH-USDT"))
+    catalogue = build_catalogue({}, ("XAU-USD", "XAG-USD", "BTC-USDT", "ETH-USDT", "USD-INR"))
     for line in block.splitlines():
         assert canonical(parse(line, catalogue.find))
     assert len(block.splitlines()) >= 4
+
+
+def test_every_alert_of_the_documents_means_what_stands_beside_it() -> None:
+    """The tables of docs/alerts.md: a line as it may be written, and its one form."""
+    served = ("XAU-USD", "XAG-USD", "XPT-USD", "BTC-USDT", "ETH-USDT", "EUR-USD", "USD-INR")
+    catalogue = build_catalogue({}, served)
+    rows = re.findall(r"^\| (.+?) \| (.+?) \|$", (ROOT / "docs" / "alerts.md").read_text(), re.MULTILINE)
+    lines = [row for row in rows if row[0] not in ("you write", "---")]
+    assert len(lines) > 30
+    for line, stored in lines:
+        assert canonical(parse(line, catalogue.find)) == stored
 
 
 def test_every_setting_that_the_documents_name_is_in_the_configuration() -> None:
