@@ -1,0 +1,90 @@
+"""What the reference knows of a market: the newest of each instrument and of each source."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from hub.model import Instrument
+
+SECOND_US = 1_000_000
+TRADE, QUOTE = 0, 1
+MOVES, ASIDE, STANDBY = (0, 1), 2, 3
+
+
+class Tick(NamedTuple):
+    instrument: str
+    verdict: int
+    kind: int
+    price: float
+    bid: float | None
+    ask: float | None
+    volume: float | None
+    venue_time: int | None
+    received_at: int
+    source: str
+
+
+@dataclass
+class Seen:
+    """What is known of an instrument."""
+
+    live: bool = False
+    last: float | None = None
+    bid: float | None = None
+    ask: float | None = None
+    aside_time: int | None = None
+    sources: dict[str, tuple[float, int]] = field(default_factory=dict)
+
+
+class Market:
+    def __init__(self, instruments: Mapping[str, Instrument]) -> None:
+        self.instruments = instruments
+        self.seen = {name: Seen() for name in instruments}
+
+    def basis(self, instrument: str) -> int:
+        return TRADE if self.instruments[instrument].basis == "last" else QUOTE
+
+    def take(self, tick: Tick) -> tuple[bool, bool]:
+        """Whether series may stand on it, and whether its instrument was not live before it."""
+        seen, basis = self.seen[tick.instrument], self.basis(tick.instrument)
+        if tick.verdict in MOVES or (tick.verdict == STANDBY and tick.kind == basis):
+            seen.sources[tick.source] = (tick.price, tick.received_at)
+        if tick.verdict not in MOVES and tick.verdict != ASIDE:
+            return False, False
+        if tick.verdict == ASIDE and tick.venue_time is not None:
+            if seen.aside_time is not None and tick.venue_time < seen.aside_time:
+                return False, False
+            seen.aside_time = tick.venue_time
+        if tick.kind == TRADE:
+            seen.last = tick.price
+        else:
+            seen.bid, seen.ask = tick.bid, tick.ask
+        woke = tick.verdict in MOVES and not seen.live
+        seen.live = seen.live or tick.verdict in MOVES
+        return True, woke
+
+    def end(self, instrument: str) -> None:
+        """It is stale or closed."""
+        self.seen[instrument].live = False
+
+    def side(self, instrument: str, side: str) -> float | None:
+        seen = self.seen[instrument]
+        if side == "price":
+            side = "last" if self.basis(instrument) == TRADE else "mid"
+        if side == "mid":
+            return None if seen.bid is None or seen.ask is None else (seen.bid + seen.ask) / 2
+        return {"last": seen.last, "bid": seen.bid, "ask": seen.ask}[side]
+
+    def pairs(self, source: str, target: str) -> list[tuple[str, bool]]:
+        """The exchange rates between two currencies, each with whether it is to be divided by: one, or two."""
+        if source == target:
+            return []
+        pairs = [name for name, one in self.instruments.items() if one.class_ == "fx"]
+        steps = [tuple(name.split("-")) for name in pairs]
+        steps += [(second, first) for first, second in steps]
+        for way in ([(source, target)], *([(source, by), (by, target)] for _, by in steps)):
+            if all(step in steps for step in way):
+                return [
+                    (one, False) if (one := "-".join(step)) in pairs else ("-".join(step[::-1]), True) for step in way
+                ]
+        raise ValueError(f"no pair connects {source} and {target}")
