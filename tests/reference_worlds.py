@@ -1,0 +1,347 @@
+"""Markets and alerts for the reference and the hub to be held against each other, as hypothesis strategies.
+
+A happening is decoded from one integer, so that a world is made quickly and shrinks to a few plain ticks. Prices stand
+on a coarse grid of binary fractions around one price each and levels near them on the same grid: they are touched
+exactly, passed over, and visited again.
+"""
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, NamedTuple
+
+import hypothesis.strategies as st
+
+from hub.frame import EventKind
+from hub.instruments import CATALOGUE
+from hub.model import Instrument, Verdict
+from hub.rules import series as of
+from hub.rules.spec import AlertSpec, Band, Clause, Condition
+from tests.reference import Beat, Happening, Told
+from tests.reference_market import QUOTE, SECOND_US, TRADE, Tick
+
+GRID: dict[str, tuple[float, float]] = {
+    "XAU-USD": (1300.0, 1.0),
+    "XAG-USD": (20.0, 0.0625),
+    "BTC-USD": (60_000.0, 128.0),
+    "EUR-USD": (1.25, 1 / 256),
+}
+"""Instrument → the price that it stays around, and the steps that it goes in."""
+INSTRUMENTS: dict[str, Instrument] = {one.id: one for one in CATALOGUE if one.id in GRID}
+NAMES = tuple(GRID)
+MIDNIGHT_US = 1_700_006_400 * SECOND_US
+FURTHEST = 10
+"""Steps from the price that an instrument stays around."""
+
+STEPS = (0, 1, -1, 0, 1, -1, 2, -2, 0, 3, -3, 5, -5, 8, -8, 1)
+GAPS_US = (
+    0, 1_000_000, 500_000, 0, 1, 1_000, 100_000, 1_000_000, 2_000_000, 3_000_000, 5_000_000, 7_000_000, 0,
+    300_000, 20_000_000, 61_000_000,
+)  # fmt: skip
+STAMPS_US: tuple[int | None, ...] = (0, 0, None, -200_000, -3_000_000, -70_000_000, -900_000_000, 1_000_000)
+"""A venue's time less our own."""
+WORDS = 1 << 24
+"""Up to here hypothesis draws integers evenly."""
+
+
+@dataclass
+class World:
+    """Happenings, and those behind which a frame ends."""
+
+    happenings: list[Happening]
+    cuts: set[int]
+
+
+@dataclass
+class _Maker:
+    clock: int
+    pace: float
+    stamped: bool
+    names: tuple[str, ...]
+    at: dict[str, int] = field(default_factory=lambda: dict.fromkeys(NAMES, 0))
+    closed: set[str] = field(default_factory=set)
+    happenings: list[Happening] = field(default_factory=list)
+    cuts: set[int] = field(default_factory=set)
+
+    def take(self, word: int) -> None:
+        word, action = divmod(word, 32)
+        word, which = divmod(word, 4)
+        word, step = divmod(word, 16)
+        word, gap = divmod(word, 16)
+        word, stamp = divmod(word, 8)
+        word, source = divmod(word, 4)
+        word, size = divmod(word, 4)
+        name = self.names[which % len(self.names)]
+        self.clock += round(GAPS_US[gap] * self.pace)
+        if action >= 30:
+            self.happenings.append(Beat(self.clock))
+        elif action >= 28:
+            self._told(name, EventKind.STALE if action == 28 else EventKind.CLOSED)
+        elif action:
+            self._tick(name, _verdict(action, source), STEPS[step], STAMPS_US[stamp], source, size)
+        if word == 1:
+            self.cuts.add(len(self.happenings) - 1)
+
+    def _told(self, name: str, kind: EventKind) -> None:
+        if kind == EventKind.CLOSED:
+            self.closed.add(name)
+        self.happenings.append(Told(kind, name, self.clock))
+
+    def _tick(self, name: str, verdict: Verdict, step: int, stamp: int | None, source: int, size: int) -> None:
+        if name in self.closed and source:
+            self.closed.discard(name)
+            self.happenings.append(Told(EventKind.OPENED, name, self.clock))
+        if name in self.closed:
+            verdict = Verdict.CLOSED
+        basis = TRADE if INSTRUMENTS[name].basis == "last" else QUOTE
+        kind = 1 - basis if verdict == Verdict.ASIDE or (verdict == Verdict.STANDBY and size == 3) else basis
+        at = self.at[name] + step
+        at = at if abs(at) <= FURTHEST else self.at[name] - step
+        if verdict in (Verdict.PRICE, Verdict.CONFIRMED):
+            self.at[name] = at
+        received = self.clock - (1_500_000 if verdict == Verdict.CONFIRMED else 0)
+        venue = None if stamp is None else received + (stamp if self.stamped else 0)
+        speaks = verdict != Verdict.STANDBY
+        who = ("a" if source < 3 else "b") if speaks else ("b" if source < 2 else "c")
+        self.happenings.append(tick(name, verdict, kind, at, size, venue, received, who))
+
+
+def _verdict(action: int, which: int) -> Verdict:
+    if action < 20:
+        return Verdict.PRICE
+    if action == 27:
+        return (Verdict.LATE, Verdict.OUTLIER, Verdict.CLOSED, Verdict.CONFIRMED)[which]
+    return Verdict.CONFIRMED if action == 20 else Verdict.ASIDE if action < 24 else Verdict.STANDBY
+
+
+def tick(name: str, verdict: int, kind: int, step: int, size: int, venue: int | None, at: int, source: str) -> Tick:
+    """Of a trade of so many quarters, of none that is told where it is 0; or of a quote with a spread by that."""
+    base, unit = GRID[name]
+    price, half = base + step * unit, (1, 2, 4, 8)[size] * unit / 8
+    if kind == TRADE:
+        return Tick(name, verdict, kind, price, None, None, size / 4 or None, venue, at, source)
+    return Tick(name, verdict, kind, price, price - half, price + half, None, venue, at, source)
+
+
+BEFORE = st.sampled_from((-3_600, 0, -30, -300))
+"""Seconds from midnight to the beginning."""
+
+
+@st.composite
+def worlds(draw: st.DrawFn, names: tuple[str, ...] = NAMES, least: int = 100, most: int = 250) -> World:
+    before = draw(BEFORE) * SECOND_US
+    maker = _Maker(
+        MIDNIGHT_US + before + draw(st.sampled_from((0, 250_000))),
+        draw(st.sampled_from((1.0, 0.1, 5.0, 30.0))),
+        draw(st.booleans()),
+        names,
+    )
+    for word in draw(st.lists(st.integers(0, WORDS - 1), min_size=least, max_size=most)):
+        maker.take(word)
+    return World(maker.happenings, maker.cuts)
+
+
+# ------------------------------------------------------------------------------------------------ series
+
+
+class Wanted(NamedTuple):
+    """A series, the conditions that make sense with it, and levels that it visits."""
+
+    series: of.Series
+    conditions: tuple[Condition, ...]
+    levels: st.SearchStrategy[float]
+    step: float
+
+
+CROSSINGS: tuple[Condition, ...] = ("above", "below", "crosses")
+STATES: tuple[Condition, ...] = (*CROSSINGS, "inside", "outside")
+ALL: tuple[Condition, ...] = (*STATES, "trails", "every")
+STEP = st.integers(-6, 6)
+WINDOWS = st.sampled_from([seconds * SECOND_US for seconds in (10, 60, 300, 3_600, 86_400)])
+OFF = 0.1372
+"""Of a step: levels of what may be computed in several ways stand off the grid."""
+
+names = st.sampled_from(("XAU-USD", "XAU-USD", "XAG-USD", "BTC-USD", "EUR-USD"))
+
+
+def worth(price: of.Price, step: float) -> float:
+    """What it is there, with its spread at half a step."""
+    base, size = GRID[price.instrument]
+    value = base + step * size + {"bid": -0.125 * size, "ask": 0.125 * size}.get(price.side, 0.0)
+    value *= (price.karat or 24) / 24 * (of_ounce(price.unit) if price.unit else 1)
+    return value / 1.25 if price.currency == "EUR" else value
+
+
+def of_ounce(unit: str) -> float:
+    return {"gram": 1.0, "tola": 11.6638038, "kilogram": 1000.0}[unit] / 31.1034768
+
+
+@st.composite
+def prices(draw: st.DrawFn, plain: bool = False) -> of.Price:
+    name = draw(names)
+    if plain or draw(st.booleans()):
+        return of.Price(instrument=name)
+    if name in ("BTC-USD", "EUR-USD") or draw(st.booleans()):
+        return of.Price(instrument=name, side=draw(st.sampled_from(("bid", "ask", "mid", "last"))))
+    return of.Price(
+        instrument=name,
+        karat=draw(st.sampled_from((0.0, 22.0))),
+        unit=draw(st.sampled_from(("gram", "", "tola"))),
+        currency=draw(st.sampled_from(("EUR", ""))),
+    )
+
+
+@st.composite
+def bases(draw: st.DrawFn) -> Wanted:
+    """A price, a ratio or a difference."""
+    kind = draw(st.sampled_from(("price", "price", "price", "ratio", "difference")))
+    first = draw(prices(plain=kind == "ratio"))
+    size = abs(worth(first, 1) - worth(first, 0))
+    exact = not (first.karat or first.unit or first.currency)
+    if kind == "price":
+        off = 0.0 if exact else OFF
+        return Wanted(first, ALL, STEP.map(lambda step: worth(first, step + off)), size)
+    second = of.Price(instrument=draw(names.filter(lambda name: name != first.instrument)))
+    pairs = st.tuples(STEP, STEP)
+    if kind == "ratio":
+        levels = pairs.map(lambda steps: worth(first, steps[0]) / worth(second, steps[1]))
+        return Wanted(of.Ratio(over=first, under=second), ALL, levels, size / worth(second, 0))
+    other = of.Price(instrument=second.instrument, currency=first.currency)
+    levels = pairs.map(lambda steps: worth(first, steps[0] + (0 if exact else OFF)) - worth(other, steps[1]))
+    return Wanted(of.Difference(first=first, second=second), ALL, levels, size)
+
+
+@st.composite
+def indicators(draw: st.DrawFn, over: Wanted | None = None) -> Wanted:
+    base = over or draw(bases())
+    name = draw(st.sampled_from(tuple(of.INDICATORS)))
+    small = st.integers(2, 4)
+    numbers: tuple[float, ...] = (draw(st.integers(2 if name == "rsi" else 1, 4)),)
+    if name.startswith("macd"):
+        numbers = (draw(small), draw(small) + 2, draw(small))
+    if name.startswith("bollinger"):
+        numbers = (draw(small), draw(st.sampled_from((1.0, 2.0, 0.5))))
+    series = of.Indicator(
+        name=name,
+        of=base.series,  # type: ignore[arg-type]
+        numbers=numbers,
+        rung=draw(st.sampled_from(("1m", "1m", "1m", "5m", "1h", "1d"))),
+        live=draw(st.booleans()),
+    )
+    if name == "rsi":
+        return Wanted(series, STATES, st.integers(2, 8).map(lambda ten: ten * 10 + OFF), 10.0)
+    if name.startswith("macd"):
+        return Wanted(series, STATES, st.integers(-2, 2).map(lambda step: (step + OFF) * base.step), base.step)
+    return Wanted(series, STATES, base.levels.map(lambda level: level + OFF * base.step), base.step)
+
+
+@st.composite
+def compared(draw: st.DrawFn) -> Wanted:
+    """One against another: level 0."""
+    base = draw(bases())
+    wanted = draw(indicators(base).filter(lambda one: of.measure(one.series) not in ("index", "signed")))
+    first = draw(st.sampled_from((base.series, draw(indicators(base).filter(_in_money)).series)))
+    pair: tuple[Any, Any] = (first, wanted.series) if draw(st.booleans()) else (wanted.series, first)
+    return Wanted(of.Against(first=pair[0], second=pair[1]), CROSSINGS, st.just(0.0), 0.05)
+
+
+def _in_money(wanted: Wanted) -> bool:
+    return of.measure(wanted.series) not in ("index", "signed")
+
+
+@st.composite
+def looks_back(draw: st.DrawFn) -> Wanted:
+    """A change, a move or a distance."""
+    kind = draw(st.sampled_from((of.Change, of.Move, of.Move, of.Distance, of.Distance)))
+    base = draw(bases().filter(lambda one: kind != of.Change or of.measure(one.series) != "difference"))
+    signed = of.measure(base.series) == "difference"
+    percent = not signed and draw(st.booleans())
+    pairs = st.tuples(base.levels, base.levels)
+    shares = pairs.map(lambda pair: (pair[0] - pair[1]) / pair[1] * 100)
+    sizes = st.integers(1, 8).map(lambda step: step * base.step)
+    levels = shares.map(abs) if percent else sizes
+    series: Any
+    if kind == of.Change:
+        series = of.Change(of=base.series, window_us=draw(WINDOWS))  # type: ignore[arg-type]
+        return Wanted(series, STATES, shares, 0.1)
+    if kind == of.Move:
+        way = draw(st.sampled_from(("down", "up", "either")))
+        series = of.Move(of=base.series, window_us=draw(WINDOWS), way=way, percent=percent)  # type: ignore[arg-type]
+        return Wanted(series, ("above",), levels.filter(bool), base.step)
+    edge, period = draw(st.sampled_from(("high", "low"))), draw(st.sampled_from(("day", "52w", "all")))
+    series = of.Distance(of=base.series, edge=edge, period=period, percent=percent)  # type: ignore[arg-type]
+    return Wanted(series, ("above", "below"), levels.filter(bool), base.step)
+
+
+@st.composite
+def amounts(draw: st.DrawFn) -> Wanted:
+    """A spread or a volume."""
+    name = draw(names)
+    if draw(st.booleans()):
+        size = GRID[name][1]
+        levels = st.sampled_from((0.25, 0.5, 1.0, 1.5)).map(lambda part: part * size)
+        return Wanted(of.Spread(instrument=name), STATES, levels, size / 4)
+    series = of.Volume(instrument=draw(st.sampled_from(("BTC-USD", name))), window_us=draw(WINDOWS))
+    return Wanted(series, STATES, st.integers(1, 16).map(lambda quarters: quarters / 4), 0.25)
+
+
+wanted = st.one_of(bases(), bases(), indicators(), compared(), looks_back(), looks_back(), amounts())
+
+
+# ------------------------------------------------------------------------------------------------ alerts
+
+
+@st.composite
+def clauses(draw: st.DrawFn, among: tuple[Condition, ...] = ALL, simple: bool = False) -> Clause:
+    one = draw(bases() if simple else wanted)
+    condition = draw(st.sampled_from([each for each in one.conditions if each in among]))
+    money = of.measure(one.series) in ("price", "ratio")
+    level = draw(one.levels)
+    clause = partial(Clause, series=one.series, condition=condition)
+    if condition in ("inside", "outside"):
+        other = draw(one.levels.filter(lambda high: high != level))
+        return clause(level=min(level, other), high=max(level, other))
+    if condition in ("trails", "every"):
+        percent = money and draw(st.booleans())
+        step = draw(st.integers(1, 4))
+        rising = condition == "trails" and draw(st.booleans())
+        return clause(level=step * (0.125 if percent else one.step), percent=percent, rising=rising)
+    return clause(level=level)
+
+
+SPANS = st.sampled_from([seconds * SECOND_US for seconds in (1, 2, 5, 10, 60, 600)])
+BANDS = st.one_of(
+    st.none(),
+    st.none(),
+    st.just(Band(0.0, False)),
+    st.sampled_from((0.05, 0.1)).map(lambda percent: Band(percent, True)),
+    st.sampled_from((0.0625, 1.0)).map(lambda value: Band(value, False)),
+)
+
+
+@st.composite
+def alerts(draw: st.DrawFn) -> AlertSpec:
+    join = draw(st.sampled_from(("", "", "", "and", "or", "then")))
+    options: dict[str, Any] = {"join": join, "band": draw(BANDS)}
+    if join == "and":
+        among: tuple[Condition, ...] = ("above", "below", "inside", "outside")
+    else:
+        among = tuple(one for one in ALL if one != "every" or not join)
+    count = draw(st.sampled_from((2, 2, 3))) if join in ("and", "or") else 2 if join else 1
+    simple = draw(st.booleans())
+    options["clauses"] = tuple(draw(clauses(among, simple)) for _ in range(count))
+    every = draw(st.sampled_from(("once", "every time", "at most")))
+    if every != "once" or options["clauses"][0].condition == "every":
+        options["repeat"] = "every time"
+    if every == "at most":
+        options["at_most_us"] = draw(SPANS)
+    lasting = join != "then" and all(one.condition not in ("trails", "every") for one in options["clauses"])
+    if lasting and draw(st.integers(0, 2)) == 0:
+        options["hold_us"] = draw(SPANS)
+    if join == "then":
+        options["within_us"] = draw(SPANS)
+    if draw(st.integers(0, 7)) == 0:
+        options["until_us"] = MIDNIGHT_US + (draw(BEFORE) + draw(st.integers(0, 300))) * SECOND_US
+    first = options["clauses"][0]
+    if lasting and not join and first.series == of.Price(instrument=getattr(first.series, "instrument", "")):
+        options["sources"] = draw(st.sampled_from((1, 1, 2, 3)))
+    return AlertSpec(**options)
