@@ -55,15 +55,23 @@ class Ring(NamedTuple):
 
 class Reference:
     def __init__(
-        self, alerts: Sequence[AlertSpec], instruments: Mapping[str, Instrument], default_band_percent: float = 0.05
+        self,
+        alerts: Sequence[AlertSpec],
+        instruments: Mapping[str, Instrument],
+        default_band_percent: float = 0.05,
+        thorough: bool = True,
     ) -> None:
+        """Where not `thorough`, an alert is not looked at again with the same values: for long days."""
         self.market = Market(instruments)
         self.nodes: dict[object, Node] = {}  # what is made of another stands behind it
         self.watched = [tuple(self._node(clause.series) for clause in spec.clauses) for spec in alerts]
+        self.legs = [{leg for node in nodes for leg in node.legs} for nodes in self.watched]
         self.alerts = [
             Alert(spec, [node.exact for node in nodes], default_band_percent)
             for spec, nodes in zip(alerts, self.watched, strict=True)
         ]
+        self.thorough = thorough
+        self.before: dict[int, Values] = {}
         self.patient = [index for index, spec in enumerate(alerts) if spec.hold_us]
         self.clock = self.looked = 0
         self.rings: list[Ring] = []
@@ -79,20 +87,19 @@ class Reference:
                     self._pass(happening.time)
                     if happening.kind in (EventKind.STALE, EventKind.CLOSED):
                         self.market.end(happening.instrument)
+                        for node in self.nodes.values():
+                            node.end(happening.instrument)
                         self._look(range(len(self.alerts)))
                 case Beat():
                     self._pass(happening.clock)
         return self.rings
 
     def _take(self, tick: Tick) -> None:
-        counts, woke = self.market.take(tick)
-        if counts:
+        if self.market.take(tick):
             for node in self.nodes.values():
-                if node.stands_on(tick, woke):
+                if node.stands_on(tick):
                     node.take(tick)
-        self._look(
-            index for index, nodes in enumerate(self.watched) if any(tick.instrument in node.legs for node in nodes)
-        )
+        self._look(index for index, legs in enumerate(self.legs) if tick.instrument in legs)
 
     def _pass(self, until: int) -> None:
         """Whatever is due up to then, the earliest first."""
@@ -105,7 +112,7 @@ class Reference:
                 break
             self.clock = max(self.clock, due)
             if due in dues:
-                self._look(index for index in self.patient if self.alerts[index].due == due)
+                self._look((index for index in self.patient if self.alerts[index].due == due), due=True)
             else:
                 self.looked = second
                 for node in self.nodes.values():
@@ -113,10 +120,13 @@ class Reference:
                 self._look(range(len(self.alerts)))
         self.clock = max(self.clock, until)
 
-    def _look(self, indexes: Iterable[int]) -> None:
+    def _look(self, indexes: Iterable[int], due: bool = False) -> None:
         for index in list(indexes):
             alert, nodes = self.alerts[index], self.watched[index]
-            values: Values = tuple(node.value for node in nodes)
+            values: Values = tuple([node.value for node in nodes])
+            if not self.thorough and not due and self.before.get(index) == values and alert.spec.sources < 2:
+                continue
+            self.before[index] = values
             if (fired := alert.look(values, self.clock, self._agreed(alert.spec))) is not None:
                 self.rings.append(Ring(index, self.clock, *fired))
 

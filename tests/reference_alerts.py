@@ -54,17 +54,17 @@ class Alert:
         if fired is None or (self.rang and now < self.rang[-1] + spec.at_most_us):
             return None
         self.rang.append(now)
-        lately = [at for at in self.rang if at > now - STORM_US]
+        lately = [at for at in self.rang if at >= now - STORM_US]
         once = spec.repeat == "once" and not any(clause.condition == "every" for clause in spec.clauses)
         self.ended = once or len(lately) > STORM_RINGS
         return fired
 
     def _chain(self, values: Values, now: int, agreed: Agreed, rang: bool) -> None:
-        """After the second it waits for the first again; the second's side is set when the first rings."""
+        """The second's side is set when the first rings; once it has rung, it waits for the first again."""
+        first = [gate.look(values, now, agreed) for gate in self.first]
         if rang:
             self.started, self.gates = None, []
-        first = [gate.look(values, now, agreed) for gate in self.first]
-        if any(first):
+        elif any(first):
             self.started, self.gates = now, self._gates(1)
             for gate in self.gates:
                 gate.look(values, now, agreed)

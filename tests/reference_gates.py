@@ -5,6 +5,7 @@ A gate is looked at again and again with the value of that moment; looking twice
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from math import ceil, floor
 from typing import NamedTuple
 
@@ -116,7 +117,8 @@ class Inside(State):
 
 
 class Outside(State):
-    """As one of several that have to hold: either of its edges is passed."""
+    """As one of several that have to hold: either of its edges is passed. Where the bands of both overlap, the middle
+    of the range is behind them."""
 
     def __init__(self, scale: Scale, low: Below, high: Above) -> None:
         super().__init__(scale)
@@ -126,7 +128,10 @@ class Outside(State):
         return self.low.holds(value) or self.high.holds(value)
 
     def behind(self, value: float) -> bool:
-        return self.low.behind(value) and self.high.behind(value)
+        low, high = self.low.level + self.low.band, self.high.level - self.high.band
+        if low > high:
+            low = high = (self.low.level + self.high.level) / 2
+        return self.scale.least(value, low) and self.scale.most(value, high) and not self.holds(value)
 
     def told(self, value: float) -> tuple[str, float]:
         return self.high.told(value) if self.high.holds(value) else self.low.told(value)
@@ -149,7 +154,7 @@ class All(Gate):
 
     def __init__(self, states: Sequence[tuple[int, State]], hold_us: int) -> None:
         self.states, self.hold_us = states, hold_us
-        self.settled: set[int] = set()
+        self.settled = False  # once all are known at once
         self.armed = False
         self.since: int | None = None
         self.held: list[bool] = [False] * len(states)
@@ -162,9 +167,9 @@ class All(Gate):
                 state.note(value)
         holds = [value is not None and state.holds(value) for state, value in known]
         self._note(holds)
-        if len(self.settled) < len(known):
-            self.settled |= {place for place, (_, value) in enumerate(known) if value is not None}
-            self.armed = len(self.settled) == len(known) and not all(holds)
+        if not self.settled:
+            self.settled = all(value is not None for _, value in known)
+            self.armed = self.settled and not all(holds)
             return None
         if any(value is not None and state.behind(value) for state, value in known):
             self.armed = True
@@ -234,17 +239,21 @@ class Ladder(Gate):
         if self.percent:
             return anchor * (1 + self.step / 100)
         count = floor(anchor / self.step) - 1
-        while count * self.step <= anchor:
+        while self._rung(count) <= anchor:
             count += 1
-        return count * self.step
+        return self._rung(count)
 
     def _below(self, anchor: float) -> float:
         if self.percent:
             return anchor * (1 - self.step / 100)
         count = ceil(anchor / self.step) + 1
-        while count * self.step >= anchor:
+        while self._rung(count) >= anchor:
             count -= 1
-        return count * self.step
+        return self._rung(count)
+
+    def _rung(self, count: int) -> float:
+        """As its digits say: three steps of 0.1 are 0.3."""
+        return float(count * Fraction(repr(self.step)))
 
 
 def state_of(spec: AlertSpec, clause: Clause, scale: Scale, percent: float) -> list[State]:

@@ -44,28 +44,28 @@ class Market:
     def basis(self, instrument: str) -> int:
         return TRADE if self.instruments[instrument].basis == "last" else QUOTE
 
-    def take(self, tick: Tick) -> tuple[bool, bool]:
-        """Whether series may stand on it, and whether its instrument was not live before it."""
+    def take(self, tick: Tick) -> bool:
+        """Whether series may stand on it. Ticks are values while their instrument is live, from its price on."""
         seen, basis = self.seen[tick.instrument], self.basis(tick.instrument)
         if tick.verdict in MOVES or (tick.verdict == STANDBY and tick.kind == basis):
             seen.sources[tick.source] = (tick.price, tick.received_at)
         if tick.verdict not in MOVES and tick.verdict != ASIDE:
-            return False, False
+            return False
         if tick.verdict == ASIDE and tick.venue_time is not None:
             if seen.aside_time is not None and tick.venue_time < seen.aside_time:
-                return False, False
+                return False
             seen.aside_time = tick.venue_time
-        if tick.kind == TRADE:
-            seen.last = tick.price
-        else:
-            seen.bid, seen.ask = tick.bid, tick.ask
-        woke = tick.verdict in MOVES and not seen.live
         seen.live = seen.live or tick.verdict in MOVES
-        return True, woke
+        if seen.live and tick.kind == TRADE:
+            seen.last = tick.price
+        elif seen.live:
+            seen.bid, seen.ask = tick.bid, tick.ask
+        return True
 
     def end(self, instrument: str) -> None:
         """It is stale or closed."""
-        self.seen[instrument].live = False
+        seen = self.seen[instrument]
+        seen.live, seen.last, seen.bid, seen.ask = False, None, None, None
 
     def side(self, instrument: str, side: str) -> float | None:
         seen = self.seen[instrument]

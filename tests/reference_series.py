@@ -29,20 +29,20 @@ class Node:
         self.legs: tuple[str, ...] = tuple(dict.fromkeys(leg for part in parts for leg in part.legs))
         self.exact = type(self).exact and all(part.exact for part in parts)
         self.time = -(1 << 62)
-        self.raw: float | None = None
+        self.newest: dict[str, int] = {}  # of the newest tick of each leg
+        self.lags: dict[str, int] = {}  # how late those came
+        self.value: float | None = None
         self.market: Market = parts[0].market if parts else Market({})
 
-    @property
-    def value(self) -> float | None:
-        return self.raw if all(self.market.seen[leg].live for leg in self.legs) else None
-
-    def stands_on(self, tick: Tick, woke: bool) -> bool:
-        return any(part.stands_on(tick, woke) for part in self.parts)
+    def stands_on(self, tick: Tick) -> bool:
+        return any(part.stands_on(tick) for part in self.parts)
 
     def take(self, tick: Tick) -> None:
         stamp = tick.venue_time
-        believed = stamp is not None and abs(stamp - tick.received_at) <= STAMP_US
-        self.time = max(self.time, stamp if stamp is not None and believed else tick.received_at)
+        at = stamp if stamp is not None and abs(stamp - tick.received_at) <= STAMP_US else tick.received_at
+        self.newest[tick.instrument] = max(self.newest.get(tick.instrument, at), at)
+        self.lags[tick.instrument] = tick.received_at - self.newest[tick.instrument]
+        self.time = max(self.time, at)
         self.compute(tick)
 
     def compute(self, tick: Tick) -> None:
@@ -50,6 +50,11 @@ class Node:
 
     def look(self, clock: int) -> None:
         """A whole second of the clock has passed."""
+
+    def end(self, instrument: str) -> None:
+        """It is stale or closed: what stands on it has no value until it ticks again."""
+        if instrument in self.legs:
+            self.value = None
 
 
 class PriceNode(Node):
@@ -66,34 +71,34 @@ class PriceNode(Node):
         kinds = {"price": market.basis(price.instrument), "last": TRADE}
         self.kind = kinds.get(price.side, QUOTE)
 
-    def stands_on(self, tick: Tick, woke: bool) -> bool:
-        if tick.instrument == self.price.instrument and (woke or tick.kind == self.kind):
+    def stands_on(self, tick: Tick) -> bool:
+        if tick.instrument == self.price.instrument and tick.kind == self.kind:
             return True
         return any(tick.instrument == pair and tick.verdict in MOVES for pair, _ in self.pairs)
 
     def compute(self, tick: Tick) -> None:
-        self.raw = self.market.side(self.price.instrument, self.price.side)
-        if self.raw is None:
+        self.value = self.market.side(self.price.instrument, self.price.side)
+        if self.value is None:
             return
-        self.raw *= self.factor
+        self.value *= self.factor
         for pair, inverse in self.pairs:
             rate = self.market.side(pair, "price")
             if rate is None:
-                self.raw = None
+                self.value = None
                 return
-            self.raw = self.raw / rate if inverse else self.raw * rate
+            self.value = self.value / rate if inverse else self.value * rate
 
 
 class RatioNode(Node):
     def compute(self, tick: Tick) -> None:
         over, under = (part.value for part in self.parts)
-        self.raw = None if over is None or under is None else over / under
+        self.value = None if over is None or under is None else over / under
 
 
 class DifferenceNode(Node):
     def compute(self, tick: Tick) -> None:
         first, second = (part.value for part in self.parts)
-        self.raw = None if first is None or second is None else first - second
+        self.value = None if first is None or second is None else first - second
 
 
 class SpreadNode(Node):
@@ -101,7 +106,7 @@ class SpreadNode(Node):
 
     def compute(self, tick: Tick) -> None:
         bid, ask = (part.value for part in self.parts)
-        self.raw = None if bid is None or ask is None else ask - bid
+        self.value = None if bid is None or ask is None else ask - bid
 
 
 class AgainstNode(Node):
@@ -113,9 +118,9 @@ class AgainstNode(Node):
     def _compute(self) -> None:
         first, second = (part.value for part in self.parts)
         if first is None or second is None:
-            self.raw = None
+            self.value = None
         else:
-            self.raw = (first - second) / second * 100 if self.relative else first - second
+            self.value = (first - second) / second * 100 if self.relative else first - second
 
     def look(self, clock: int) -> None:
         self._compute()
@@ -129,7 +134,7 @@ class VolumeNode(Node):
         self.buckets: list[int] = []
         self.sums: list[float] = []
 
-    def stands_on(self, tick: Tick, woke: bool) -> bool:
+    def stands_on(self, tick: Tick) -> bool:
         return tick.instrument == self.instrument
 
     def compute(self, tick: Tick) -> None:
@@ -140,7 +145,8 @@ class VolumeNode(Node):
                 self.sums.append(0.0)
             self.sums[-1] += tick.volume
         first = (self.time - self.window_us) // self.bucket_us
-        self.raw = float(sum(self.sums[bisect_left(self.buckets, first) :]))
+        total = float(sum(self.sums[bisect_left(self.buckets, first) :]))
+        self.value = None if self.parts[0].value is None else total
 
 
 class ChangeNode(Node):
@@ -152,7 +158,7 @@ class ChangeNode(Node):
 
     def compute(self, tick: Tick) -> None:
         value = self.parts[0].value
-        self.raw = None
+        self.value = None
         if value is None:
             return
         if self.times and self.times[-1] // self.bucket_us == self.time // self.bucket_us:
@@ -161,7 +167,7 @@ class ChangeNode(Node):
             self.times.append(self.time)
             self.values.append(value)
         if (at := bisect_right(self.times, self.time - self.window_us)) and (then := self.values[at - 1]):
-            self.raw = (value - then) / then * 100
+            self.value = (value - then) / then * 100
 
 
 class MoveNode(Node):
@@ -176,7 +182,7 @@ class MoveNode(Node):
 
     def compute(self, tick: Tick) -> None:
         value = self.parts[0].value
-        self.raw = None
+        self.value = None
         if value is None:
             return
         self.window.append((self.time, value))
@@ -188,7 +194,7 @@ class MoveNode(Node):
         down, up = high - value, value - low
         if self.percent:
             down, up = down / high * 100, up / low * 100
-        self.raw = {"down": down, "up": up, "either": max(down, up)}[self.way]
+        self.value = {"down": down, "up": up, "either": max(down, up)}[self.way]
 
 
 class DistanceNode(Node):
@@ -199,7 +205,7 @@ class DistanceNode(Node):
 
     def compute(self, tick: Tick) -> None:
         value = self.parts[0].value
-        self.raw = None
+        self.value = None
         if value is None:
             return
         today = self.time // of.DAY_US
@@ -209,7 +215,7 @@ class DistanceNode(Node):
         counted = [extremes for day, extremes in self.days.items() if day >= first]
         low, high = min(one[0] for one in counted), max(one[1] for one in counted)
         edge, distance = (high, high - value) if self.edge == "high" else (low, value - low)
-        self.raw = distance / edge * 100 if self.percent else distance
+        self.value = distance / edge * 100 if self.percent else distance
 
 
 class IndicatorNode(Node):
@@ -221,11 +227,10 @@ class IndicatorNode(Node):
         self.closes: list[float] = []
         self.open: tuple[int, float] | None = None  # start, newest value
         self.closed_to = -(1 << 62)
-        self.lag = 0
-        self.known: tuple[int, float | None] | None = None
+        self.seen: tuple[int, float | None] | None = None
+        self.counted: float | None = None
 
     def compute(self, tick: Tick) -> None:
-        self.lag = max(0, tick.received_at - self.time)
         value = self.parts[0].value
         if value is not None:
             start = self.time // self.length * self.length
@@ -236,7 +241,7 @@ class IndicatorNode(Node):
         self._compute()
 
     def look(self, clock: int) -> None:
-        if self.open is not None and clock >= self.open[0] + self.length + GRACE_US + self.lag:
+        if self.open is not None and clock >= self.open[0] + self.length + GRACE_US + max(0, *self.lags.values()):
             self._close()
             self._compute()
 
@@ -247,8 +252,10 @@ class IndicatorNode(Node):
         self.open = None
 
     def _compute(self) -> None:
-        counted = (self.closes[:], self.open[1]) if self.wanted.live and self.open else (self.closes[:], None)
-        if self.known != (known := (len(self.closes), counted[1])):
-            self.known = known
-            closes = counted[0] if counted[1] is None else [*counted[0], counted[1]]
-            self.raw = indicator(self.wanted.name, self.wanted.numbers, closes)
+        """Anew where a close is new."""
+        last = self.open[1] if self.wanted.live and self.open else None
+        if self.seen != (len(self.closes), last):
+            self.seen = (len(self.closes), last)
+            closes = self.closes if last is None else [*self.closes, last]
+            self.counted = indicator(self.wanted.name, self.wanted.numbers, closes)
+        self.value = None if self.parts[0].value is None else self.counted

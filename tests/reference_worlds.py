@@ -207,7 +207,7 @@ def bases(draw: st.DrawFn) -> Wanted:
         return Wanted(of.Ratio(over=first, under=second), ALL, levels, size / worth(second, 0))
     other = of.Price(instrument=second.instrument, currency=first.currency)
     levels = pairs.map(lambda steps: worth(first, steps[0] + (0 if exact else OFF)) - worth(other, steps[1]))
-    return Wanted(of.Difference(first=first, second=second), ALL, levels, size)
+    return Wanted(of.Difference(first=first, second=other), ALL, levels, size)
 
 
 @st.composite
