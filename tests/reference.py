@@ -11,7 +11,7 @@ from hub.model import Instrument
 from hub.rules import series as of
 from hub.rules.spec import AlertSpec
 from tests.reference_alerts import Alert
-from tests.reference_gates import Values
+from tests.reference_gates import Agreed, Values
 from tests.reference_market import SECOND_US, Market, Tick
 from tests.reference_series import (
     AgainstNode,
@@ -127,17 +127,21 @@ class Reference:
             if not self.thorough and not due and self.before.get(index) == values and alert.spec.sources < 2:
                 continue
             self.before[index] = values
-            if (fired := alert.look(values, self.clock, self._agreed(alert.spec))) is not None:
+            if (fired := alert.look(values, self.clock, self._agreed(alert.spec, nodes))) is not None:
                 self.rings.append(Ring(index, self.clock, *fired))
 
-    def _agreed(self, spec: AlertSpec) -> Callable[[Callable[[float], bool]], bool]:
-        def agreed(holds: Callable[[float], bool]) -> bool:
-            instrument = spec.instruments[0]
-            oldest = self.clock - self.market.instruments[instrument].stale_after_s * SECOND_US
-            prices = self.market.seen[instrument].sources.values()
-            return sum(holds(price) for price, at in prices if at >= oldest) >= spec.sources
+    def _agreed(self, spec: AlertSpec, nodes: Sequence[Node]) -> Agreed:
+        """Whether so many sources' newest prices are so. What is too old to count is as old as makes one stale."""
 
-        return agreed if spec.sources > 1 else lambda holds: True
+        def agreed(index: int, holds: Callable[[float], bool]) -> bool:
+            node = nodes[index]
+            assert isinstance(node, PriceNode)
+            instrument = node.price.instrument
+            oldest = self.clock - self.market.instruments[instrument].stale_after_s * SECOND_US
+            prices = [price for price, at in self.market.seen[instrument].sources.values() if at >= oldest]
+            return sum((value := node.worth(price)) is not None and holds(value) for price in prices) >= spec.sources
+
+        return agreed if spec.sources > 1 else lambda index, holds: True
 
     def _node(self, series: of.Series, currency: str = "") -> Node:
         if (series, currency) not in self.nodes:

@@ -15,8 +15,8 @@ NOISE = 1e-9
 """Two ways of computing an average differ by less, relatively."""
 
 Values = tuple[float | None, ...]
-Agreed = Callable[[Callable[[float], bool]], bool]
-"""Whether enough sources' prices are so."""
+Agreed = Callable[[int, Callable[[float], bool]], bool]
+"""Whether enough sources' prices are so, by the series of the clause of that index."""
 
 
 class Fired(NamedTuple):
@@ -179,7 +179,7 @@ class All(Gate):
         if self.since is None:
             self.since = now
         self.due = self.since + self.hold_us if now < self.since + self.hold_us else None
-        if self.due is not None or not agreed(known[0][0].holds):
+        if self.due is not None or not all(agreed(index, state.holds) for index, state in self.states):
             return None
         self.armed, self.since = False, None
         state, value = known[self.newest]

@@ -77,16 +77,18 @@ class PriceNode(Node):
         return any(tick.instrument == pair and tick.verdict in MOVES for pair, _ in self.pairs)
 
     def compute(self, tick: Tick) -> None:
-        self.value = self.market.side(self.price.instrument, self.price.side)
-        if self.value is None:
-            return
-        self.value *= self.factor
+        price = self.market.side(self.price.instrument, self.price.side)
+        self.value = None if price is None else self.worth(price)
+
+    def worth(self, price: float) -> float | None:
+        """Such a price in this weight, fineness and currency."""
+        value = price * self.factor
         for pair, inverse in self.pairs:
             rate = self.market.side(pair, "price")
             if rate is None:
-                self.value = None
-                return
-            self.value = self.value / rate if inverse else self.value * rate
+                return None
+            value = value / rate if inverse else value * rate
+        return value
 
 
 class RatioNode(Node):

@@ -160,6 +160,8 @@ WINDOWS = st.sampled_from([seconds * SECOND_US for seconds in (10, 60, 300, 3_60
 OFF = 0.1372
 """Of a step: levels of what may be computed in several ways stand off the grid."""
 
+SIDES: tuple[of.Side, ...] = ("bid", "ask", "mid", "last")
+
 names = st.sampled_from(("XAU-USD", "XAU-USD", "XAG-USD", "BTC-USD", "EUR-USD"))
 
 
@@ -180,12 +182,15 @@ def prices(draw: st.DrawFn, plain: bool = False) -> of.Price:
     name = draw(names)
     if plain or draw(st.booleans()):
         return of.Price(instrument=name)
-    if name in ("BTC-USD", "EUR-USD") or draw(st.booleans()):
-        return of.Price(instrument=name, side=draw(st.sampled_from(("bid", "ask", "mid", "last"))))
+    side = draw(st.sampled_from(SIDES))
+    if draw(st.booleans()):
+        return of.Price(instrument=name, side=side)
+    metal = INSTRUMENTS[name].class_ == "metal"
     return of.Price(
         instrument=name,
-        karat=draw(st.sampled_from((0.0, 22.0))),
-        unit=draw(st.sampled_from(("gram", "", "tola"))),
+        side=draw(st.sampled_from(("price", side))),
+        karat=draw(st.sampled_from((0.0, 22.0))) if metal else 0.0,
+        unit=draw(st.sampled_from(("gram", "", "tola"))) if metal else "",
         currency=draw(st.sampled_from(("EUR", ""))),
     )
 
@@ -215,9 +220,10 @@ def indicators(draw: st.DrawFn, over: Wanted | None = None) -> Wanted:
     base = over or draw(bases())
     name = draw(st.sampled_from(tuple(of.INDICATORS)))
     small = st.integers(2, 4)
-    numbers: tuple[float, ...] = (draw(st.integers(2 if name == "rsi" else 1, 4)),)
+    numbers: tuple[float, ...] = (draw(small),)
     if name.startswith("macd"):
-        numbers = (draw(small), draw(small) + 2, draw(small))
+        fast = draw(st.integers(1, 3))
+        numbers = (fast, fast + draw(st.integers(1, 3)), draw(st.integers(1, 4)))
     if name.startswith("bollinger"):
         numbers = (draw(small), draw(st.sampled_from((1.0, 2.0, 0.5))))
     series = of.Indicator(
@@ -231,21 +237,21 @@ def indicators(draw: st.DrawFn, over: Wanted | None = None) -> Wanted:
         return Wanted(series, STATES, st.integers(2, 8).map(lambda ten: ten * 10 + OFF), 10.0)
     if name.startswith("macd"):
         return Wanted(series, STATES, st.integers(-2, 2).map(lambda step: (step + OFF) * base.step), base.step)
-    return Wanted(series, STATES, base.levels.map(lambda level: level + OFF * base.step), base.step)
+    return Wanted(series, ALL, base.levels.map(lambda level: level + OFF * base.step), base.step)
 
 
 @st.composite
 def compared(draw: st.DrawFn) -> Wanted:
-    """One against another: level 0."""
+    """One against another of its sort: level 0."""
     base = draw(bases())
-    wanted = draw(indicators(base).filter(lambda one: of.measure(one.series) not in ("index", "signed")))
-    first = draw(st.sampled_from((base.series, draw(indicators(base).filter(_in_money)).series)))
-    pair: tuple[Any, Any] = (first, wanted.series) if draw(st.booleans()) else (wanted.series, first)
+    first = draw(st.one_of(st.just(base.series), indicators(base).map(lambda one: one.series)))
+    second = draw(indicators(base).map(lambda one: one.series).filter(lambda one: one != first and _alike(one, first)))
+    pair: tuple[Any, Any] = (first, second) if draw(st.booleans()) else (second, first)
     return Wanted(of.Against(first=pair[0], second=pair[1]), CROSSINGS, st.just(0.0), 0.05)
 
 
-def _in_money(wanted: Wanted) -> bool:
-    return of.measure(wanted.series) not in ("index", "signed")
+def _alike(one: of.Series, other: of.Series) -> bool:
+    return of.measure(one) == of.measure(other)
 
 
 @st.composite
@@ -269,6 +275,8 @@ def looks_back(draw: st.DrawFn) -> Wanted:
         return Wanted(series, ("above",), levels.filter(bool), base.step)
     edge, period = draw(st.sampled_from(("high", "low"))), draw(st.sampled_from(("day", "52w", "all")))
     series = of.Distance(of=base.series, edge=edge, period=period, percent=percent)  # type: ignore[arg-type]
+    if percent and draw(st.integers(0, 4)) == 0:
+        return Wanted(series, ("below",), st.just(0.0), base.step)
     return Wanted(series, ("above", "below"), levels.filter(bool), base.step)
 
 
@@ -321,7 +329,7 @@ BANDS = st.one_of(
 @st.composite
 def alerts(draw: st.DrawFn) -> AlertSpec:
     join = draw(st.sampled_from(("", "", "", "and", "or", "then")))
-    options: dict[str, Any] = {"join": join, "band": draw(BANDS)}
+    options: dict[str, Any] = {"join": join}
     if join == "and":
         among: tuple[Condition, ...] = ("above", "below", "inside", "outside")
     else:
@@ -330,18 +338,29 @@ def alerts(draw: st.DrawFn) -> AlertSpec:
     simple = draw(st.booleans())
     options["clauses"] = tuple(draw(clauses(among, simple)) for _ in range(count))
     every = draw(st.sampled_from(("once", "every time", "at most")))
-    if every != "once" or options["clauses"][0].condition == "every":
+    conditions = {clause.condition for clause in options["clauses"]}
+    if every != "once" or "every" in conditions:
         options["repeat"] = "every time"
     if every == "at most":
         options["at_most_us"] = draw(SPANS)
-    lasting = join != "then" and all(one.condition not in ("trails", "every") for one in options["clauses"])
+    if conditions - FOLLOWING and _comes_back(options["clauses"], band := draw(BANDS)):
+        options["band"] = band
+    lasting = join != "then" and not conditions & FOLLOWING
     if lasting and draw(st.integers(0, 2)) == 0:
         options["hold_us"] = draw(SPANS)
     if join == "then":
         options["within_us"] = draw(SPANS)
     if draw(st.integers(0, 7)) == 0:
         options["until_us"] = MIDNIGHT_US + (draw(BEFORE) + draw(st.integers(0, 300))) * SECOND_US
-    first = options["clauses"][0]
-    if lasting and not join and first.series == of.Price(instrument=getattr(first.series, "instrument", "")):
+    priced = all(isinstance(one.series, of.Price) and one.series.side == "price" for one in options["clauses"])
+    if priced and not conditions & FOLLOWING:
         options["sources"] = draw(st.sampled_from((1, 1, 2, 3)))
     return AlertSpec(**options)
+
+
+FOLLOWING: set[Condition] = {"trails", "every"}
+
+
+def _comes_back(clauses: tuple[Clause, ...], band: Band | None) -> bool:
+    """Whether values that are never below zero can come behind such a band."""
+    return band is None or band.percent or all(of.signed(one.series) or one.level > band.value for one in clauses)
