@@ -15,7 +15,7 @@ class Alert:
     def __init__(self, spec: AlertSpec, exact: Sequence[bool], percent: float) -> None:
         self.spec, self.percent = spec, percent
         self.scales = [Scale(one) for one in exact]
-        self.ended = False
+        self.ended = self.paused = False
         self.rang: list[int] = []
         self.started: int | None = None  # when the first of "then" rang
         self.gates: list[Gate] = []  # that ring
@@ -56,7 +56,8 @@ class Alert:
         self.rang.append(now)
         lately = [at for at in self.rang if at >= now - STORM_US]
         once = spec.repeat == "once" and not any(clause.condition == "every" for clause in spec.clauses)
-        self.ended = once or len(lately) > STORM_RINGS
+        self.paused = len(lately) > STORM_RINGS
+        self.ended = once or self.paused
         return fired
 
     def _chain(self, values: Values, now: int, agreed: Agreed, rang: bool) -> None:

@@ -1,13 +1,22 @@
 """The hub's engine as the reference is held against it: happenings cut into frames, and what its board rings."""
 
+import asyncio
 from collections.abc import Iterable, Sequence, Set
 from itertools import zip_longest
 from math import isclose
+from typing import cast
 
-from hub.engine.board import Board
-from hub.frame import Event, Frame, empty
+from msgspec.structs import replace
+
+from hub.bus import Bus
+from hub.engine.batch import Batch
+from hub.engine.board import Board, refresh
+from hub.engine.past import Past
+from hub.engine.warmth import adopt
+from hub.frame import Event, Frame, Position, empty
 from hub.instruments import CATALOGUE, Catalogue
-from hub.model import Nature
+from hub.ledger.alerts import HELD, AlertRow, SeriesValue
+from hub.model import Nature, State
 from hub.rules.spec import AlertSpec, canonical
 from tests.reference import Beat, Happening, Ring, Told
 from tests.reference_market import Tick
@@ -103,3 +112,89 @@ def differences(
     ours, theirs = ([ring for ring in rings if ring.alert == alert] for rings in (expected, got))
     pairs = zip_longest(ours, theirs)
     return [(one, other) for one, other in pairs if one is None or other is None or not same(spec, one, other)]
+
+
+# ------------------------------------------------------------------------------------------------ deaths
+
+
+class Known(Past):
+    """A past that is all in the stream."""
+
+    def __init__(self, frames: Sequence[Frame], instruments: Iterable[str]) -> None:
+        names = tuple(instruments)
+        super().__init__(cast(Bus, None), None, lambda: new_board(names))
+        self.frames = frames
+
+    async def _frames(self, place: Position) -> list[Frame]:
+        return list(self.frames[: place.sequence])
+
+
+class Store:
+    """What the ledger would hold."""
+
+    def __init__(self, alerts: Sequence[AlertSpec]) -> None:
+        self.place = Position(stream="s")
+        self.rows = {number: _row(number, spec) for number, spec in enumerate(alerts, 1)}
+        self.prices: dict[str, SeriesValue] = {}
+        self.rings: list[Ring] = []
+
+    def commit(self, board: Board, frame: Frame, sequence: int) -> None:
+        self.rings += rings_of(board)
+        for change in board.changes():
+            row = self.rows[change.id]
+            self.rows[change.id] = replace(
+                row,
+                state=change.state,
+                generation=change.generation,
+                up_armed=change.up_armed,
+                down_armed=change.down_armed,
+                memory=change.memory,
+                cooling_until=change.cooling_until,
+                last_fired_at=row.last_fired_at if change.last_fired_at is None else change.last_fired_at,
+            )
+        self.prices |= {each.key: each for each in board.prices()}
+        clock = max(frame.clock, self.place.clock)
+        self.place = Position(stream="s", sequence=sequence, epoch=frame.epoch, number=frame.number, clock=clock)
+        board.batch = Batch()
+
+    def board(self, frames: Sequence[Frame], instruments: Iterable[str]) -> Board:
+        """A new one, as the engine loads it."""
+        names = tuple(instruments)
+        board = new_board(names)
+        board.load_prices(self.prices)
+        board.load([row for row in self.rows.values() if State(row.state) in HELD], self.place)
+        if cold := board.graph.cold():
+            adopt(cold, asyncio.run(Known(frames, names).twins(cold, self.place)))
+        for node in sorted(board.graph.nodes.values(), key=lambda node: node.order):
+            refresh(node)
+        return board
+
+
+def _row(number: int, spec: AlertSpec) -> AlertRow:
+    text, nothing = canonical(spec), None
+    return AlertRow(
+        number, 1, text, spec.instruments[0], "", "", State.ARMED.value, 0, nothing, nothing, "s", 0, "", nothing,
+        nothing, nothing, nothing, spec.until_us, nothing,
+    )  # fmt: skip
+
+
+def with_deaths(
+    alerts: Sequence[AlertSpec],
+    instruments: Iterable[str],
+    frames: Sequence[Frame],
+    deaths: Sequence[int],
+    commits: Set[int],
+) -> list[Ring]:
+    """What rings where the board dies behind each of those frames, and what is committed is what was news, or what had
+    come by the end of one of `commits`. Frames behind the last commit are read again."""
+    names = tuple(instruments)
+    store = Store(alerts)
+    for end in (*deaths, len(frames)):
+        board = store.board(frames, names)
+        for sequence in range(store.place.sequence + 1, end + 1):
+            frame = frames[sequence - 1]
+            board.take(frame, sequence)
+            board.passed(sequence)
+            if board.batch.news or sequence in commits or end == len(frames) == sequence:
+                store.commit(board, frame, sequence)
+    return store.rings
