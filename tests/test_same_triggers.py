@@ -61,7 +61,7 @@ def kinds(spec: AlertSpec) -> Iterator[str]:
 # ------------------------------------------------------------------------------------------ random markets
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(300, method="thread")  # an engine that turns for ever is stopped in its shrinking too
 @settings(max_examples=WORLDS, deadline=None, suppress_health_check=slow)
 @given(world=worlds(), specs=st.lists(alerts(), min_size=4, max_size=10))
 def test_any_alerts_in_any_market_ring_as_the_reference_says(world: World, specs: list[AlertSpec]) -> None:
@@ -83,7 +83,7 @@ def test_every_kind_of_alert_rings_in_these_markets() -> None:
     assert {kind: count for kind, count in often.items() if not rang[kind]} == {}
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(300, method="thread")  # an engine that turns for ever is stopped in its shrinking too
 @settings(max_examples=max(WORLDS // 5, 1), deadline=None, suppress_health_check=slow)
 @given(
     world=worlds(),
