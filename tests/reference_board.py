@@ -10,8 +10,9 @@ from msgspec.structs import replace
 
 from hub.bus import Bus
 from hub.engine.batch import Batch
-from hub.engine.board import Board, refresh
+from hub.engine.board import Board
 from hub.engine.past import Past
+from hub.engine.roster import refresh
 from hub.engine.warmth import adopt
 from hub.frame import Event, Frame, Position, empty
 from hub.instruments import CATALOGUE, Catalogue
@@ -162,7 +163,8 @@ class Store:
         names = tuple(instruments)
         board = new_board(names)
         board.load_prices(self.prices)
-        board.load([row for row in self.rows.values() if State(row.state) in HELD], self.place)
+        lately = {row: [ring.at for ring in self.rings if ring.alert == row - 1] for row in self.rows}
+        board.load([row for row in self.rows.values() if State(row.state) in HELD], self.place, lately)
         if cold := board.graph.cold():
             adopt(cold, asyncio.run(Known(frames, names).twins(cold, self.place)))
         for node in sorted(board.graph.nodes.values(), key=lambda node: node.order):
@@ -191,7 +193,7 @@ def with_deaths(
     store = Store(alerts)
     for end in (*deaths, len(frames)):
         board = store.board(frames, names)
-        for sequence in range(store.place.sequence + 1, end + 1):
+        for sequence in range(store.place.sequence + 1, min(end, len(frames)) + 1):
             frame = frames[sequence - 1]
             board.take(frame, sequence)
             board.passed(sequence)

@@ -27,7 +27,7 @@ from hub.engine.board import Board
 from hub.engine.changes import Changes
 from hub.engine.lots import Holdings
 from hub.engine.past import History, Past
-from hub.engine.standing import STORM_RINGS
+from hub.engine.standing import STORM_RINGS, STORM_US
 from hub.engine.warmth import Warmth
 from hub.frame import Position
 from hub.ledger import Ledger, LedgerTrouble, alerts, gaps
@@ -107,13 +107,19 @@ class Engine:
     async def load(self) -> None:
         """Alerts and series as they were committed."""
         groups = tuple(self.leases)
-        values, blind = await self.ledger.read(lambda c: (alerts.load_series(c), gaps.open_of(c, groups)))
+        values, blind, lately = await self.ledger.read(
+            lambda c: (
+                alerts.load_series(c),
+                gaps.open_of(c, groups),
+                alerts.rang_since(c, self.position.clock - STORM_US),
+            )
+        )
         self.board.load_prices(values)
         for gap in blind:
             self.board.blindness.recall(gap.instrument, gap.since, told=gap.told, clock=self.position.clock)
         async for rows in self._rows(groups):
             await self.holdings.fetch({row.owner_id for row in rows if "portfolio" in row.text})
-            self.board.load(rows, self.position)
+            self.board.load(rows, self.position, lately)
         await self.warmth.all()
         log.info("alerts loaded", alerts=len(self.board.standing), sequence=self.position.sequence)
 

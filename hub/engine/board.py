@@ -17,10 +17,10 @@ from hub.engine.standing import STORM_RINGS, Standing
 from hub.frame import Event, EventKind, Frame, empty
 from hub.model import MOVES, SECOND_US, Kind, State, Verdict
 from hub.plugin import Catalogue
-from hub.rules.course import PENDING, What
-from hub.rules.gates import PARTS, Gate, Hit, Level
+from hub.rules.course import PENDING, Course, What
+from hub.rules.gates import PARTS, Gate, Hit, Level, Zone
 from hub.rules.lookback import CandleNode
-from hub.rules.nodes import Node
+from hub.rules.nodes import Node, PriceNode
 from hub.rules.roots import Book, Other, Root
 
 
@@ -73,7 +73,7 @@ class Board(Roster):
         sources = frame.sources
         self.natures.update(zip(sources, frame.natures, strict=True))
         self._events = frame.events[::-1]
-        event, due = frame.events[0].at if frame.events else NEVER, self.due
+        event, due, clock = frame.events[0].at if frame.events else NEVER, self.due, self.clock
         for i, (at, verdict, price, venue_time, received_at, source) in enumerate(
             zip(
                 frame.instrument, frame.verdict, frame.price, frame.venue_time, frame.received_at, frame.source,
@@ -81,27 +81,36 @@ class Board(Roster):
             )
         ):  # fmt: skip
             if received_at >= due or i >= event:
+                self.clock = clock
                 event, due = self._before(i, received_at)
+                clock = self.clock
+            if received_at > clock:
+                clock = received_at
             if verdict < MOVES:
                 root = roots[at]
                 book = root.book
                 if root.nodes or root.others is not None:
+                    self.clock = clock
                     self._tick(root, i)
                     due = self.due
                     continue
                 if price >= book.high or price <= book.low:
+                    self.clock = clock
                     self._cross(root, i)
                     due = self.due
+                    continue
                 book.value = price
                 book.at = venue_time
                 book.received_at = received_at
                 book.source = sources[source]
                 book.live = True
             elif roots[at].asides or roots[at].others is not None:
+                self.clock = clock
                 self._beside(roots[at], i)
                 due = self.due
+        self.clock = clock
         if self._events:
-            self._before(NEVER, self.clock)
+            self._before(NEVER, clock)
         self.batch.prices.update(frame.instruments)
         self.ticks += len(frame)
 
@@ -110,7 +119,7 @@ class Board(Roster):
         event stands, and what is due then."""
         while self._events and self._events[-1].at <= i:
             event = self._events.pop()
-            self._advance(min(event.time, max(received_at, self.clock)))
+            self._advance(event.time)
             self._event(event)
         self._advance(received_at)
         return self._events[-1].at if self._events else NEVER, self.due
@@ -118,18 +127,17 @@ class Board(Roster):
     def _cross(self, root: Root, i: int) -> None:
         """A price that moves gates, of an instrument that nothing else stands on."""
         frame = self.frame
-        self.clock = max(self.clock, frame.received_at[i])
         value, at, received_at = frame.price[i], frame.venue_time[i], frame.received_at[i]
-        self._moved(root.book, None, value, at, received_at, frame.sources[frame.source[i]])
-        if self._touched:
-            self._turn_touched()
+        source = frame.sources[frame.source[i]]
+        self._moved(root.book, None, value, at, received_at, source)
+        _put(root.book, value, at, received_at, source)
+        self._turn_touched()
 
     def _tick(self, root: Root, i: int) -> None:
         """A tick of an instrument that series stand on, or that several sources have to agree on."""
         frame, book = self.frame, root.book
         value, at, received_at = frame.price[i], frame.venue_time[i], frame.received_at[i]
         source = frame.sources[frame.source[i]]
-        self.clock = max(self.clock, received_at)
         root.seen(at, received_at)
         if root.quotes:
             root.bid, root.ask, root.volume = frame.bid[i], frame.ask[i], 0.0
@@ -149,17 +157,16 @@ class Board(Roster):
         frame = self.frame
         verdict, at, received_at = frame.verdict[i], frame.venue_time[i], frame.received_at[i]
         trade, source = frame.kind[i] == Kind.TRADE, frame.sources[frame.source[i]]
-        self.clock = max(self.clock, received_at)
         if verdict == Verdict.STANDBY and root.others is not None and trade != root.quotes:
             root.others[source] = Other(frame.price[i], received_at)
             self._ask_others(root)
         elif verdict == Verdict.ASIDE and root.asides and (at is None or at >= root.aside_at):
-            root.aside_at = at or root.aside_at
-            root.seen(at, received_at)
-            if trade:
-                root.last, root.volume = frame.price[i], frame.volume[i] or 0.0
-            else:
-                root.bid, root.ask, root.volume = frame.bid[i], frame.ask[i], 0.0
+            root.seen_aside(at, received_at)
+            root.volume = frame.volume[i] or 0.0 if trade else 0.0
+            if root.live and trade:
+                root.last = frame.price[i]
+            elif root.live:
+                root.bid, root.ask = frame.bid[i], frame.ask[i]
             self._compute(root.asides, at, received_at, source)
         self._turn_touched()
 
@@ -226,16 +233,27 @@ class Board(Roster):
         hits = {part: touch.hit for part, touch in parts.items() if touch.hit is not None}
         turns = course.turn(self.clock, hits, lambda part: len(self.agreeing(standing, part)))
         self.batch.moved.add(alert_id)
+        if any(turn.what is What.FIRST for turn in turns):
+            self._begin_second(standing, course)
         rung = False
         for turn in turns:
             if turn.what is What.RANG and rung:  # one tick rings it once
                 continue
             rung = rung or turn.what is What.RANG
-            part = turn.part if turn.part in parts or not parts else next(iter(parts))
+            part = turn.part  # of several that hold together, the one that was moved tells of it
+            if part not in parts:
+                part = next((each for each in course.way_of(part) if each in parts), part)
             evidence = parts[part].evidence if part in parts else Evidence.of(standing.books[part], None)
             self.ringing.turned(alert_id, standing, turn, part, evidence)
-        if (next_at := course.next_at()) is not None and alert_id in self.standing:
-            self.plan(next_at, alert_id, COURSE)
+        if alert_id in self.standing:
+            self.plan_course(alert_id, course)
+
+    def _begin_second(self, standing: Standing, course: Course) -> None:
+        """What follows a value follows it from this moment."""
+        for part in course.seconds:
+            gate, book = standing.gates[part], standing.books[part]
+            if not isinstance(gate, Zone):
+                book.restart(gate, book.value if book.live else None)
 
     # -------------------------------------------------------------------------------------------------- several sources
 
@@ -247,11 +265,18 @@ class Board(Roster):
                 self._touched.setdefault(alert_id, {})
 
     def agreeing(self, standing: Standing, part: int) -> list[tuple[str, float]]:
-        """The sources whose newest prices say that the part holds."""
-        root, gate = self.graph.root(standing.books[part].instrument), standing.gates[part]
+        """The sources whose newest prices say that the part holds, in its unit and currency."""
+        book, gate = standing.books[part], standing.gates[part]
+        root, node = self.graph.root(book.instrument), self.graph.nodes.get(book.key)
         since = self.clock - round(root.instrument.stale_after_s * SECOND_US)
-        others = (root.others or {}).items()
-        return [(name, it.price) for name, it in others if it.received_at >= since and gate.true_at(it.price)]
+        found = []
+        for name, other in (root.others or {}).items():
+            value = other.price if node is None else None
+            if isinstance(node, PriceNode) and node.live():
+                value = node.of(other.price)
+            if other.received_at >= since and value is not None and gate.true_at(value):
+                found.append((name, other.price))
+        return found
 
     # ------------------------------------------------------------------------------------------------------------ clock
 
@@ -265,25 +290,29 @@ class Board(Roster):
         while self.due <= clock:
             looks = bool(self.graph.clocked) and self._second <= clock
             now = min(super().next_due(), self.blindness.due, second if looks else NEVER)
+            if now > clock:  # what was due is gone
+                self.set_due()
+                break
             self.clock = max(self.clock, now)
             self._wake_due(now)
             self.blindness.tell(now)
             while self._timers and self._timers[0][0] <= now:
-                _, alert_id, what = heapq.heappop(self._timers)
-                self._timer(alert_id, what)
+                self._timer(*heapq.heappop(self._timers))
             if looks and now >= second:
                 self._second = second + SECOND_US
                 self._move_clocked(now)
             self.set_due()
         self.clock = max(self.clock, clock)
 
-    def _timer(self, alert_id: int, what: int) -> None:
+    def _timer(self, at: int, alert_id: int, what: int) -> None:
         standing = self.standing.get(alert_id)
         if standing is None:
             return
-        more = standing.more
-        if what == COURSE and alert_id not in self.silences:
-            self._turn(alert_id, {})
+        more, course = standing.more, standing.course
+        if what == COURSE and course is not None and course.planned == at:
+            course.planned = None
+            if alert_id not in self.silences:
+                self._turn(alert_id, {})
         elif what == COOLED and more is not None and more.cooling_until <= self.clock:
             self.batch.moved.add(alert_id)
             self.batch.urgent = True
@@ -338,6 +367,7 @@ class Board(Roster):
         if event.kind == EventKind.FRESH:
             return
         self.batch.prices.add(event.instrument)
+        root.ends()
         self._no_value(root.book, None)
         for node in self.graph.above(root):
             node.value = node.compute(False)

@@ -126,7 +126,7 @@ class Ringing:
                 self._board.tell(alert_id, "the second did not come in time: it waits for the first again")
 
     def _hit(self, standing: Standing, part: int, seen: Evidence) -> Hit:
-        return hit_at(clause_of(self._spec(standing), part), standing.gates[part], seen.value, seen.before)
+        return hit_at(clause_of(self._spec(standing), part), standing.gates[part], seen.value)
 
     def _spec(self, standing: Standing) -> AlertSpec:
         return self._board.maker.spec_of(standing)
@@ -150,6 +150,7 @@ class Ringing:
             price=seen.value,
             venue_time=seen.at,
             received_at=seen.received_at,
+            rang_at=board.clock,
             source=seen.source,
             nature=board.natures.get(seen.source, Nature.LIVE.value),
             late=self._is_late(frame),

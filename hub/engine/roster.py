@@ -3,7 +3,7 @@ them waits in `batch`. hub.engine.board moves them with the market. Depends on h
 """
 
 import heapq
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple, Self
 
 import msgspec
@@ -12,22 +12,26 @@ import structlog
 from hub.engine.batch import Batch
 from hub.engine.making import Maker
 from hub.engine.silences import Silences
-from hub.engine.standing import Standing
+from hub.engine.standing import More, Standing
 from hub.frame import Position
 from hub.ledger.alerts import AlertRow, SeriesValue, StateChange, Told
 from hub.model import State
 from hub.plugin import BadRequest, Catalogue
+from hub.rules.course import Course
 from hub.rules.gates import Gate, Zone
 from hub.rules.graph import Graph
 from hub.rules.lookback import Back
 from hub.rules.nodes import Node, PortfolioNode
-from hub.rules.roots import Book, Root
+from hub.rules.roots import Book, Root, Sides
 
 log = structlog.get_logger("engine")
+_write_sides = msgspec.json.Encoder().encode
+_read_sides = msgspec.json.Decoder(Sides).decode
 WOKEN = "woken"
 NEVER = 1 << 62
-COURSE, COOLED, ENDS = 0, 1, 2
-"""What is due of an alert: its course turns; it rang long enough ago; its time is over."""
+ENDS, COOLED, COURSE = 0, 1, 2
+"""What is due of an alert, in the order in which it is done: its time is over; it rang long enough ago; its course
+turns."""
 
 
 class Arming(NamedTuple):
@@ -62,10 +66,13 @@ class Roster:
             book.value, book.at, book.live = value.value, value.venue_time, value.live
             book.received_at, book.source = value.received_at, value.source
             root.stale_since = value.stale_since
+            if value.sides:
+                root.recall(_read_sides(value.sides), value.received_at)
             root.seen(value.venue_time, value.received_at)
 
-    def load(self, rows: Iterable[AlertRow], position: Position) -> None:
-        """As committed at that position. An alert whose text cannot be read is told, and stops no other."""
+    def load(self, rows: Iterable[AlertRow], position: Position, lately: Mapping[int, Sequence[int]]) -> None:
+        """As committed at that position; `lately`: when they rang of late. An alert whose text cannot be read is told,
+        and stops no other."""
         self.clock = max(self.clock, position.clock)
         gates: dict[str, tuple[Book, list[Gate]]] = {}
         for row in rows:
@@ -75,6 +82,9 @@ class Roster:
                 log.error("an alert cannot be read", alert=row.id, text=row.text, reason=error.text)
                 continue
             self.standing[row.id] = standing
+            if not standing.once and row.id in lately:
+                standing.more = standing.more or More()
+                standing.more.rang.extend(lately[row.id])
             if row.state == State.SNOOZED:
                 self.silences.put(row.id, row.snoozed_until or 0)
             elif row.state == State.MUTED:
@@ -94,6 +104,13 @@ class Roster:
     def plan(self, at: int, alert_id: int, what: int) -> None:
         heapq.heappush(self._timers, (at, alert_id, what))
         self.due = min(self.due, at)
+
+    def plan_course(self, alert_id: int, course: Course) -> None:
+        """When it is turned next without a tick."""
+        next_at = course.next_at(self.clock)
+        if next_at is not None and next_at != course.planned:
+            self.plan(next_at, alert_id, COURSE)
+        course.planned = next_at
 
     def next_due(self) -> int:
         return min(self._timers[0][0] if self._timers else NEVER, self.silences.next_end)
@@ -287,8 +304,8 @@ class Roster:
             self._of_portfolios.add(alert_id)
         if more.course is None:
             return
-        if (next_at := more.course.next_at()) is not None:
-            self.plan(next_at, alert_id, COURSE)
+        more.course.planned = None
+        self.plan_course(alert_id, more.course)
         if more.course.sources > 1:
             for book in standing.books:
                 root = self.graph.root(book.instrument)
@@ -344,7 +361,8 @@ def refresh(node: Node) -> None:
 def _price_of(root: Root) -> SeriesValue:
     book = root.book
     assert book.value is not None
+    sides = root.remember()
     return SeriesValue(
         key=book.key, value=book.value, venue_time=book.at, received_at=book.received_at, source=book.source,
-        live=book.live, stale_since=root.stale_since,
+        live=book.live, stale_since=root.stale_since, sides=_write_sides(sides).decode() if sides else None,
     )  # fmt: skip

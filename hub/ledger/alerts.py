@@ -62,6 +62,7 @@ class SeriesValue(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     live: bool = True  # its market is open, and it is not stale
     stale_since: int | None = None
+    sides: str | None = None  # hub.rules.roots.Sides as JSON
 
 
 class Rang(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +78,7 @@ class Rang(msgspec.Struct, frozen=True, kw_only=True):
     price: float
     venue_time: int | None
     received_at: int
+    rang_at: int | None = None  # the stream's clock
     source: str
     nature: str
     late: bool
@@ -131,6 +133,15 @@ def load(
     return [AlertRow(*row) for row in connection.execute(query.order_by(t.alerts.c.id).limit(most))]
 
 
+def rang_since(connection: sa.Connection, since: int) -> dict[int, list[int]]:
+    """When each alert rang from that time of the stream's clock on, the newest last."""
+    at = t.triggers.c.rang_at
+    found: dict[int, list[int]] = {}
+    for row in connection.execute(sa.select(t.triggers.c.alert_id, at).where(at >= since).order_by(at)):
+        found.setdefault(row.alert_id, []).append(row.rang_at)
+    return found
+
+
 def load_series(connection: sa.Connection) -> dict[str, SeriesValue]:
     return {row.key: SeriesValue(**row._mapping) for row in connection.execute(sa.select(t.series))}
 
@@ -156,11 +167,11 @@ _SAVE_POSITION = sa.text(
     " WHERE reader = :reader AND EXISTS (SELECT 1 FROM leases WHERE name = :reader AND epoch = :lease)"
 )
 _SAVE_SERIES = sa.text(
-    "INSERT INTO series (key, value, venue_time, received_at, source, live, stale_since)"
-    " VALUES (:key, :value, :venue_time, :received_at, :source, :live, :stale_since)"
+    "INSERT INTO series (key, value, venue_time, received_at, source, live, stale_since, sides)"
+    " VALUES (:key, :value, :venue_time, :received_at, :source, :live, :stale_since, :sides)"
     " ON CONFLICT (key) DO UPDATE SET value = excluded.value, venue_time = excluded.venue_time,"
     " received_at = excluded.received_at, source = excluded.source, live = excluded.live,"
-    " stale_since = excluded.stale_since"
+    " stale_since = excluded.stale_since, sides = coalesce(excluded.sides, series.sides)"
 )
 _SAVE_STATES = sa.text(
     "UPDATE alerts SET state = :state, generation = :generation, up_armed = :up_armed, down_armed = :down_armed,"

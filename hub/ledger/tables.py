@@ -167,6 +167,7 @@ triggers = Table(
     Column("price", Float, nullable=False),
     Column("venue_time", BigInteger),
     Column("received_at", BigInteger, nullable=False),
+    Column("rang_at", BigInteger, index=True),  # the stream's clock; null: it rang before this was kept
     Column("source", Text, nullable=False),
     Column("nature", String(16), nullable=False),
     Column("late", Boolean, nullable=False),
@@ -297,6 +298,7 @@ series = Table(  # the newest prices that the engine has seen
     Column("source", Text, nullable=False),
     Column("live", Boolean, nullable=False, server_default="1"),  # its market is open, and it is not stale
     Column("stale_since", BigInteger),
+    Column("sides", Text),  # what is known beside the price: hub.rules.roots.Sides as JSON
 )
 
 splits = Table(  # of stocks; prices before that day count denominator/numerator times as much

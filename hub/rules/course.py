@@ -49,6 +49,7 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     since: tuple[int | None, ...] = ()
     stage: int = 0
     deadline: int | None = None
+    above: tuple[bool, ...] = ()  # of zones that are ranges: whether the value was above before it came in
 
 
 class Course(msgspec.Struct, gc=False):
@@ -65,6 +66,7 @@ class Course(msgspec.Struct, gc=False):
     since: list[int | None] = []  # when each way began to hold
     stage: int = 0
     deadline: int | None = None
+    planned: int | None = None  # the clock time at which it is turned without a tick
 
     def __post_init__(self) -> None:
         self.sides = self.sides or [None] * len(self.ways)
@@ -84,12 +86,20 @@ class Course(msgspec.Struct, gc=False):
         """Whether any way is armed: else it waits behind its band."""
         return self.stage > 0 or None in self.sides or ARMED in self.sides
 
-    def next_at(self) -> int | None:
-        """The clock time at which something happens without a tick."""
+    def next_at(self, clock: int) -> int | None:
+        """The next clock time at which something happens without a tick."""
         times = [at + self.hold_us for at in self.since if at is not None and self.hold_us]
         if self.deadline is not None:
             times.append(self.deadline)
-        return min(times, default=None)
+        return min((at for at in times if at > clock), default=None)
+
+    def way_of(self, part: int) -> tuple[int, ...]:
+        return next(way for way in self.ways if part in way)
+
+    @property
+    def seconds(self) -> tuple[int, ...]:
+        """Of "then": the parts that have to come behind the first."""
+        return tuple(part for way in self.ways[self.firsts :] for part in way) if self.within_us else ()
 
     def forget(self) -> None:
         """Nothing is known of it any more: the next values settle it."""
@@ -99,15 +109,19 @@ class Course(msgspec.Struct, gc=False):
         self.stage, self.deadline = 0, None
 
     def turn(self, clock: int, hits: Mapping[int, Hit], agree: Agree) -> list[Turn]:
-        """What came of parts that moved, or of the time. `hits` are of parts that ring by themselves."""
+        """What came of parts that moved, or of the time. `hits` are of parts that ring by themselves. Of "then", the
+        second comes before a first of the same moment, and takes it along."""
         turns: list[Turn] = []
         if self.deadline is not None and clock >= self.deadline:
             self.stage, self.deadline = 0, None
             turns.append(Turn(What.RAN_OUT, self.ways[self.firsts][0]))
-        stage = self.stage
-        for way in range(len(self.ways)):
-            if not self.within_us or way < self.firsts or stage:
-                turns += self._turn_way(way, clock, hits, agree)
+        ways = list(range(len(self.ways)))
+        if self.within_us:
+            ways = [*(ways[self.firsts :] if self.stage else ()), *ways[: self.firsts]]
+        for way in ways:
+            turns += self._turn_way(way, clock, hits, agree)
+        if self.within_us and any(turn.what is What.RANG for turn in turns):
+            self.stage, self.deadline = 0, None
         return turns
 
     def _turn_way(self, way: int, clock: int, hits: Mapping[int, Hit], agree: Agree) -> list[Turn]:
@@ -119,6 +133,9 @@ class Course(msgspec.Struct, gc=False):
             return [self._struck(way, parts[0], clock, hit)] if hit is not None else []
         zones = [part.zone for index in parts if isinstance(part := self.parts[index], Zone)]
         if None in zones:
+            if self.sides[way] == FIRED and BEHIND in zones:
+                self.sides[way] = ARMED
+                return [Turn(What.REARMED, parts[0])]
             return self._let_go(way)
         met, behind, side = all(zone == TRUE for zone in zones), BEHIND in zones, self.sides[way]
         if side is None:
@@ -159,32 +176,33 @@ class Course(msgspec.Struct, gc=False):
         if not self.within_us:
             return Turn(What.RANG, part, hit)
         if way < self.firsts:
-            if not self.stage:
-                self._begin_second()
+            self._begin_second()
             self.stage, self.deadline = 1, clock + self.within_us
             return Turn(What.FIRST, part, hit)
         self.stage, self.deadline = 0, None
         return Turn(What.RANG, part, hit)
 
     def _begin_second(self) -> None:
-        """The second's side is that of this moment: where it holds already, it has to come anew."""
+        """The second's side is that of this moment: where it holds already, it has to come anew. What follows a value
+        is begun anew by whoever holds it (`seconds`)."""
         for way in range(self.firsts, len(self.ways)):
             part = self.parts[self.ways[way][0]]
             if isinstance(part, Zone):
                 self.sides[way] = None if part.zone is None else FIRED if part.zone == TRUE else ARMED
             else:
                 self.sides[way] = None
-                part.forget()
 
     # ------------------------------------------------------------------------------------------- memory
 
     def remember(self) -> Memory:
+        above = tuple(isinstance(part, Zone) and part.above for part in self.parts)
         return Memory(
             parts=tuple(kept_of(part) for part in self.parts),
             sides=tuple(self.sides),
             since=tuple(self.since) if any(at is not None for at in self.since) else (),
             stage=self.stage,
             deadline=self.deadline,
+            above=above if any(above) else (),
         )
 
     def recall(self, memory: Memory) -> None:
@@ -193,6 +211,9 @@ class Course(msgspec.Struct, gc=False):
             return
         for part, kept in zip(self.parts, memory.parts, strict=True):
             recall_gate(part, kept)
+        for part, above in zip(self.parts, memory.above or (False,) * len(self.parts), strict=True):
+            if isinstance(part, Zone):
+                part.above = above
         self.sides = list(memory.sides)
         self.since = list(memory.since) or [None] * len(self.ways)
         self.stage, self.deadline = memory.stage, memory.deadline
@@ -265,11 +286,11 @@ def clause_of(spec: AlertSpec, part: int) -> Clause:
     return spec.clauses[-1]
 
 
-def hit_at(clause: Clause, gate: Gate, value: float, before: float | None) -> Hit:
+def hit_at(clause: Clause, gate: Gate, value: float) -> Hit:
     """Which edge a value has reached that made the clause true, and which way."""
     low, high = clause.level, clause.level if clause.high is None else clause.high
     if clause.condition == "inside":
-        return Hit("down", high) if before is not None and before > high else Hit("up", low)
+        return Hit("down", high) if isinstance(gate, Zone) and gate.above else Hit("up", low)
     if isinstance(gate, Zone) and gate.zones[0] != gate.zones[-1]:
         up = gate.zones[-1] == TRUE
     else:

@@ -146,6 +146,7 @@ class Zone(Bounds, gc=False, kw_only=True):
     cuts: tuple[float, ...]
     zones: tuple[int, ...]
     region: int | None = None
+    above: bool = False  # whether the newest value that was not in a range was above it
 
     @property
     def known(self) -> bool:
@@ -157,6 +158,8 @@ class Zone(Bounds, gc=False, kw_only=True):
 
     def settle(self, value: float) -> None:
         self.region = bisect_right(self.cuts, value)
+        if self.zones[self.region] != TRUE:
+            self.above = self.region > len(self.cuts) // 2
         self.place()
 
     def forget(self) -> None:
@@ -262,8 +265,8 @@ class Ladder(Bounds, gc=False, kw_only=True):
     def _next(self, anchor: float, way: int) -> float:
         if self.percent:
             return anchor * (1 + way * self.size / 100)
-        count = math.floor(anchor / self.size) + 1 if way > 0 else math.ceil(anchor / self.size) - 1
-        while way * multiple(count, self.size) <= way * anchor:  # what division rounded
+        count = math.floor(anchor / self.size) if way > 0 else math.ceil(anchor / self.size)
+        while way * multiple(count, self.size) <= way * anchor:  # division may have rounded either way
             count += way
         return multiple(count, self.size)
 

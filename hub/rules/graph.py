@@ -108,10 +108,10 @@ class Graph:
         if node.uses > 0 or self.nodes.get(node.key) is not node:
             return
         del self.nodes[node.key]
-        for root in node.on_price:
-            root.nodes.remove(node)
+        for root in node.on_price:  # another list: the old one may just be gone through
+            root.nodes = [each for each in root.nodes if each is not node]
         for root in node.on_aside:
-            root.asides.remove(node)
+            root.asides = [each for each in root.asides if each is not node]
         if isinstance(node, CandleNode | PortfolioNode):
             self.clocked.remove(node)
         for each in node.inputs:

@@ -62,6 +62,18 @@ class Levels:
             self._take_out(gate)
         self._cache()
 
+    def restart(self, gate: Gate, value: float | None) -> None:
+        """A gate that is here follows from this value on; None: from the next."""
+        if self._unsettled.pop(gate.key, None) is None:
+            self._take_out(gate)
+        if value is None:
+            gate.forget()
+            self._unsettled[gate.key] = gate
+        else:
+            gate.settle(value)
+            self._put(gate)
+        self._cache()
+
     def alerts(self) -> set[int]:
         """The ids of all that have a gate here."""
         watches = (watch[1] for watches in (self._rising, self._falling) for watch in watches)

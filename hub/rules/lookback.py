@@ -232,14 +232,14 @@ class CandleNode(OfBase):
     """Candles of a rung, for every indicator on them. `closed` are the closes that the newest value, or the clock, has
     brought; a value that comes for a candle that the clock has closed is not in it."""
 
-    __slots__ = ("_is_open", "_lag_us", "_start", "closed", "last", "length_us")
-    STATE = ("_is_open", "_lag_us", "_start", "last", "time")
+    __slots__ = ("_lag_us", "_start", "closed", "is_open", "last", "length_us")
+    STATE = ("_lag_us", "_start", "is_open", "last", "time")
 
     def __init__(self, series: Series, key: str, base: BaseNode, rung: str) -> None:
         super().__init__(series, key, base)
         self.length_us = RUNGS[rung] * SECOND_US
         self._start = -NEVER  # of the newest candle
-        self._is_open = False
+        self.is_open = False
         self._lag_us = 0  # how late values come
         self.last = 0.0
         self.closed: list[float] = []
@@ -248,16 +248,17 @@ class CandleNode(OfBase):
         self.time = max(self.time, at)
         start = self.time - self.time % self.length_us
         if start > self._start:
-            if self._is_open:
+            if self.is_open:
                 self.closed.append(self.last)
-            self._start, self._is_open = start, True
-        if self._is_open:
+            self._start, self.is_open = start, True
+        if self.is_open:
             self.last = value
 
     def compute(self, tick: bool) -> float | None:
         self.closed = []
         if tick:
-            self._lag_us = max(0, *(root.received_at - root.time for root in self.roots))
+            lags = [root.received_at - root.time for root in self.on_price]
+            self._lag_us = max(0, *lags, *(root.aside_received_at - root.aside_time for root in self.on_aside))
         return super().compute(tick)
 
     def read(self, value: float) -> float | None:
@@ -266,10 +267,10 @@ class CandleNode(OfBase):
     def advance(self, clock: int) -> bool:
         """Whether the clock closes the candle that is open; a value of a later one opens the next."""
         self.closed = []
-        if self.cold or not self._is_open or clock < self._start + self.length_us + CLOSE_AFTER_US + self._lag_us:
+        if self.cold or not self.is_open or clock < self._start + self.length_us + CLOSE_AFTER_US + self._lag_us:
             return False
         self.closed.append(self.last)
-        self._is_open = False
+        self.is_open = False
         return True
 
     def scale_by(self, factor: float) -> None:
@@ -295,7 +296,8 @@ class IndicatorNode(Back):
             self.keep(close, 0)
         if self._candles.value is None or self.cold:
             return None
-        return self.study.open(self._candles.last) if self._live and tick else self.study.value
+        candles = self._candles
+        return self.study.open(candles.last) if self._live and tick and candles.is_open else self.study.value
 
     def scale(self, instrument: str, factor: float) -> bool:
         """It is read anew from history, which knows the split."""

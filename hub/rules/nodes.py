@@ -43,8 +43,11 @@ class Node:
         return all(root.live for root in self.roots)
 
     def now(self) -> int:
-        """The series' own time."""
-        self.time = max(self.time, *(root.time for root in self.roots))
+        """The series' own time: of the newest tick that is one of its own."""
+        for root in self.on_price:
+            self.time = max(self.time, root.time)
+        for root in self.on_aside:
+            self.time = max(self.time, root.aside_time)
         return self.time
 
     def then(self) -> Then | None:

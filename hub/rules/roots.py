@@ -7,6 +7,8 @@ is hours off must not stop a window); it never goes back. Depends on hub.rules.l
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from hub.model import SECOND_US, Instrument
 from hub.rules import series as of
 from hub.rules.levels import Levels
@@ -42,12 +44,24 @@ class Other(NamedTuple):
     received_at: int
 
 
+class Sides(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is kept of an instrument beside its price, so that it is known behind a death. `at`: when the newest of it
+    was received."""
+
+    at: int
+    bid: float | None = None
+    ask: float | None = None
+    last: float | None = None
+    aside_at: int = 0
+    others: dict[str, Other] = {}
+
+
 class Root:
     """An instrument. `book` is that of its plain price; what stands on it is in order, inputs first."""
 
     __slots__ = (
-        "aside_at", "asides", "ask", "bid", "book", "instrument", "last", "nodes", "others", "quotes",
-        "received_at", "stale_since", "time", "volume",
+        "aside_at", "aside_received_at", "aside_time", "asides", "ask", "bid", "book", "instrument", "last", "nodes",
+        "others", "quotes", "received_at", "stale_since", "time", "volume",
     )  # fmt: skip
 
     def __init__(self, instrument: Instrument) -> None:
@@ -59,22 +73,50 @@ class Root:
         self.last: float | None = None
         self.volume = 0.0  # that the tick at hand states, if it is a trade
         self.stale_since: int | None = None
-        self.time = 0  # of the newest tick, and never back
+        self.time = 0  # of the newest tick of its price, and never back
         self.received_at = 0
-        self.aside_at = 0  # newest venue_time of the other kind
+        self.aside_time = 0  # the same of its other kind
+        self.aside_received_at = 0
+        self.aside_at = 0  # newest venue_time of that
         self.nodes: list[Node] = []  # that its price ticks move
         self.asides: list[Node] = []  # and those of its other kind
         self.others: dict[str, Other] | None = None  # by source; None: nobody asks for it
 
     def seen(self, venue_time: int | None, received_at: int) -> None:
-        """The time of a tick."""
-        at = received_at if venue_time is None or abs(venue_time - received_at) > SKEW_US else venue_time
-        self.time = max(self.time, at)
+        """The time of a tick of its price."""
+        self.time = max(self.time, time_of(venue_time, received_at))
         self.received_at = received_at
+
+    def seen_aside(self, venue_time: int | None, received_at: int) -> None:
+        """And of its other kind."""
+        self.aside_at = venue_time or self.aside_at
+        self.aside_time = max(self.aside_time, time_of(venue_time, received_at))
+        self.aside_received_at = received_at
+
+    def ends(self) -> None:
+        """It is stale, or its market has closed: what it said before is no value when it is back."""
+        self.bid = self.ask = self.last = None
 
     @property
     def live(self) -> bool:
         return self.book.live
+
+    def remember(self) -> Sides | None:
+        """None where nobody asks for it."""
+        if not (self.nodes or self.asides or self.others):
+            return None
+        at = max(self.received_at, self.aside_received_at)
+        return Sides(at, self.bid, self.ask, self.last, self.aside_at, self.others or {})
+
+    def recall(self, sides: Sides, received_at: int) -> None:
+        """`received_at`: of its price; what is much older than that was not kept of late."""
+        if sides.at >= received_at - SKEW_US:
+            self.bid, self.ask, self.last, self.aside_at = sides.bid, sides.ask, sides.last, sides.aside_at
+            self.others = dict(sides.others) or None
+
+
+def time_of(venue_time: int | None, received_at: int) -> int:
+    return received_at if venue_time is None or abs(venue_time - received_at) > SKEW_US else venue_time
 
 
 class Rate(NamedTuple):

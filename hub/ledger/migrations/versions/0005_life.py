@@ -18,8 +18,11 @@ def upgrade() -> None:
         op.drop_column("alerts", name)
     op.add_column("triggers", sa.Column("title", sa.Text(), server_default="", nullable=False))
     op.add_column("triggers", sa.Column("detail", sa.Text(), server_default="", nullable=False))
+    op.add_column("triggers", sa.Column("rang_at", sa.BigInteger(), nullable=True))
+    op.create_index(op.f("ix_triggers_rang_at"), "triggers", ["rang_at"], unique=False)
     op.add_column("series", sa.Column("live", sa.Boolean(), server_default="1", nullable=False))
     op.add_column("series", sa.Column("stale_since", sa.BigInteger(), nullable=True))
+    op.add_column("series", sa.Column("sides", sa.Text(), nullable=True))
     op.add_column("notifications", sa.Column("held_until", sa.BigInteger(), nullable=True))
     held = sa.text("state = 'held'")
     op.create_index(
