@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.rules import windows
-from hub.rules.indicators import Study, candles_for
+from hub.rules.indicators import Smoothed, candles_for
+from hub.rules.indicators import study as study_of
 from hub.rules.series import DAY_US
 from hub.rules.windows import Extreme, Past, Record, Sum
 
@@ -90,7 +91,7 @@ def test_an_indicator_is_the_same_whatever_stood_as_its_open_close(name: str) ->
     draw, closes = random.Random(name), [100.0]
     for _ in range(1_500):
         closes.append(closes[-1] * (1 + draw.gauss(0, 1e-3)))
-    whole, opened, begun = Study(name, numbers), Study(name, numbers), Study(name, numbers)
+    whole, opened, begun = study_of(name, numbers), study_of(name, numbers), study_of(name, numbers)
     for close in closes:
         whole.close(close)
         opened.open(close * 1.01)
@@ -105,10 +106,11 @@ def test_an_indicator_is_the_same_whatever_stood_as_its_open_close(name: str) ->
 
 def test_an_indicator_forgets_what_it_does_not_need() -> None:
     """Its memory does not grow with the years."""
-    study, other = Study("ema", (20,)), Study("ema", (20,))
+    study, other = study_of("ema", (20,)), study_of("ema", (20,))
     for i in range(20_000):
         study.close(100.0 + i % 7)
     for i in range(19_000, 20_000):
         other.close(100.0 + i % 7)
+    assert isinstance(study, Smoothed)
     assert len(study._of) <= 8_192
     assert study.value == pytest.approx(other.value)

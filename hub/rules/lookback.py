@@ -8,8 +8,9 @@ from collections.abc import Iterable
 
 from hub.model import SECOND_US
 from hub.rules import windows
-from hub.rules.indicators import Study
+from hub.rules.indicators import study
 from hub.rules.nodes import BaseNode, Node
+from hub.rules.rescale import factor_of
 from hub.rules.roots import Root
 from hub.rules.series import RUNGS, Change, Distance, Indicator, Move, Series, Volume
 from hub.rules.windows import RECORD_DAYS, Extreme, Past, Record, Then
@@ -73,9 +74,8 @@ class VolumeNode(Back):
             self.keep(self._root.volume, self.now())
         return self.sum.at(self.now()) if self._root.live and not self.cold else None
 
-    def scale(self, instrument: str, factor: float) -> bool:
+    def scale(self, instrument: str, factor: float) -> None:
         self.sum.scale(1 / factor)
-        return True
 
 
 class OfBase(Back):
@@ -100,11 +100,10 @@ class OfBase(Back):
         """Of the newest value of the base."""
         raise AssertionError(self.key)
 
-    def scale(self, instrument: str, factor: float) -> bool:
-        by = self.base.scaled_by(instrument, factor)
+    def scale(self, instrument: str, factor: float) -> None:
+        by = factor_of(self.base.series, instrument, factor)
         if by is not None:
             self.scale_by(by)
-        return by is not None
 
     def scale_by(self, factor: float) -> None:
         raise AssertionError(self.key)
@@ -284,7 +283,7 @@ class IndicatorNode(Back):
     def __init__(self, series: Indicator, key: str, candles: CandleNode) -> None:
         super().__init__(series, key, candles.on_price, candles.on_aside)
         self._candles, self._live = candles, series.live
-        self.study = Study(series.name, series.numbers)
+        self.study = study(series.name, series.numbers)
         self.inputs = (candles,)
 
     def take(self, value: float, at: int) -> None:
@@ -299,6 +298,7 @@ class IndicatorNode(Back):
         candles = self._candles
         return self.study.open(candles.last) if self._live and tick and candles.is_open else self.study.value
 
-    def scale(self, instrument: str, factor: float) -> bool:
-        """It is read anew from history, which knows the split."""
-        return not any(root.instrument.id == instrument for root in self.roots)
+    def scale(self, instrument: str, factor: float) -> None:
+        by = factor_of(self._candles.base.series, instrument, factor)
+        if by is not None:
+            self.study.scale(by)

@@ -54,9 +54,9 @@ class Node:
         """What the value is measured against, where it is against something of the past."""
         return None
 
-    def scale(self, instrument: str, factor: float) -> bool:
-        """After a split: prices of that instrument so far count `factor` times as much. False: it has to begin anew."""
-        return True
+    def scale(self, instrument: str, factor: float) -> None:
+        """After a split: prices of that instrument so far count `factor` times as much. What stands on the difference
+        of two of which one was split keeps what it knew; no alert on it goes on."""
 
 
 class PriceNode(Node):
@@ -93,9 +93,6 @@ class PriceNode(Node):
             value *= rate.value()
         return value
 
-    def scaled_by(self, instrument: str, factor: float) -> float | None:
-        return factor if instrument == self._root.instrument.id else 1.0
-
 
 def _on(*nodes: Node) -> tuple[list[Root], list[Root]]:
     """What ticks a node that stands on these."""
@@ -114,10 +111,6 @@ class RatioNode(Node):
         over, under = self._over.value, self._under.value
         return None if over is None or not under else over / under
 
-    def scaled_by(self, instrument: str, factor: float) -> float | None:
-        over, under = self._over.scaled_by(instrument, factor), self._under.scaled_by(instrument, factor)
-        return None if over is None or not under else over / under
-
 
 class DifferenceNode(Node):
     __slots__ = ("_first", "_second", "inputs")
@@ -130,9 +123,6 @@ class DifferenceNode(Node):
     def compute(self, tick: bool) -> float | None:
         first, second = self._first.value, self._second.value
         return None if first is None or second is None else first - second
-
-    def scaled_by(self, instrument: str, factor: float) -> float | None:
-        return None if any(root.instrument.id == instrument for root in self.roots) else 1.0
 
 
 BaseNode = PriceNode | RatioNode | DifferenceNode
@@ -198,6 +188,12 @@ class PortfolioNode(Node):
         self._due, self._dirty = clock + VALUE_EVERY_US, False
         self.value = self.worth()
         return True
+
+    def scale(self, instrument: str, factor: float) -> None:
+        self._holdings = tuple(
+            each._replace(quantity=each.quantity / factor) if each.root.instrument.id == instrument else each
+            for each in self._holdings
+        )
 
     def worth(self) -> float | None:
         if not self.live():

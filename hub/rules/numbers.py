@@ -12,6 +12,9 @@ from hub.i18n import _
 LOWEST, HIGHEST = 1e-12, 1e12
 """Levels lie from LOWEST up to, not including, HIGHEST, in the instrument's currency."""
 
+SIGNIFICANT = 8
+"""Digits of a level that was reckoned: no vendor's prices have more, and a line with them can still be read."""
+
 _FORMS = tuple(
     (re.compile(pattern), thousands, point)
     for pattern, thousands, point in (
@@ -94,6 +97,10 @@ def digits(value: float) -> str:
     """The shortest digits that read back as the same number, never with an exponent."""
     text = format(Decimal(repr(value)), "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def rounded(value: float) -> float:
+    return float(f"{value:.{SIGNIFICANT}g}")
 
 
 def quoted_cut(text: str, room: int = 40) -> str:

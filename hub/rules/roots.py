@@ -97,6 +97,17 @@ class Root:
         """It is stale, or its market has closed: what it said before is no value when it is back."""
         self.bid = self.ask = self.last = None
 
+    def carry_over(self, factor: float, at: int) -> None:
+        """Prices from before that instant count `factor` times as much, and as of then."""
+        book = self.book
+        book.value = None if book.value is None else book.value * factor
+        book.received_at = at
+        self.bid, self.ask, self.last = (
+            None if price is None else price * factor for price in (self.bid, self.ask, self.last)
+        )
+        if self.others is not None:
+            self.others = {name: Other(one.price * factor, one.received_at) for name, one in self.others.items()}
+
     @property
     def live(self) -> bool:
         return self.book.live
