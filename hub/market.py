@@ -17,14 +17,15 @@ import msgspec
 
 from hub import currencies
 from hub.cache import Cache, keys
-from hub.history import History
 from hub.history import cover as covers
 from hub.history import statistics as of
+from hub.history.adjusted import Adjusted, Reads
 from hub.history.ladder import RUNGS, floor, length_us, rung_for
 from hub.hot import SPANS, VOLATILE
 from hub.model import Candle, Instrument, Mover, Nature, Quote, Rate, Session, Summary
 from hub.plugin import BadRequest, Catalogue
 from hub.sessions import SESSIONS
+from hub.splits import Splits
 
 PAST_TTL_S, CURRENT_TTL_S = 60.0, 2.0
 MOST_RANKED = 10_000
@@ -55,15 +56,16 @@ def now_us() -> int:
 class Market:
     def __init__(
         self,
-        history: History,
+        history: Reads,
         quotes: Quotes,
         catalogue: Catalogue,
         cache: Cache,
         charts: Draws | None = None,
         *,
         clock: Callable[[], int] = now_us,
+        splits: Splits | None = None,
     ) -> None:
-        self._history = history
+        self._history = Adjusted(history, splits or Splits(), self.now)
         self._quotes = quotes
         self._catalogue = catalogue
         self._cache = cache

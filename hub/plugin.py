@@ -12,7 +12,7 @@ A **bot** is a module in `bots/` (or entry point `tocsin.bots`) with `Settings`,
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 
@@ -43,6 +43,9 @@ from hub.model import (
     User,
     WatchList,
 )
+
+if TYPE_CHECKING:
+    from hub.splits import Split
 
 
 class TryLater(Exception):
@@ -107,7 +110,9 @@ class Feed(Protocol):
     """The shape of a feed module. `symbols` maps instrument ids to the vendor's own names.
 
     A source that keeps history may also have `async def backfill(settings, symbols, start_us, end_us, emit)`: it emits
-    (EmitCandles) the candles that start in that range, which are over, and returns; like `run` it never retries."""
+    (EmitCandles) the candles that start in that range, which are over, and returns; like `run` it never retries. And
+    one that knows the splits of stocks `async def splits(settings, symbols, start_us, end_us)`: of each in that span
+    (instrument id, "2014-06-09", new shares, old ones)."""
 
     Settings: type[msgspec.Struct]
     NATURE: Nature
@@ -412,6 +417,23 @@ class Context(Protocol):
 
     async def test_destination(self, request: Request, destination_id: int) -> Tried:
         """Sends a real notification there, and waits some seconds for what becomes of it."""
+        ...
+
+    async def splits(self) -> "Sequence[Split]": ...
+    async def split_alerts(self, instrument_id: str) -> tuple[int, int]:
+        """How many alerts name it that are not over, and of how many owners."""
+        ...
+
+    async def around(self, instrument_id: str, day: str) -> tuple[float, float] | None:
+        """The last price before that day and the first from it on, as far as history has them near it."""
+        ...
+
+    async def add_split(self, request: Request, instrument_id: str, day: str, numerator: int, denominator: int) -> None:
+        """BadRequest where there is one of that day."""
+        ...
+
+    async def remove_split(self, instrument_id: str, day: str) -> "Split":
+        """The one that was; BadRequest where there is none, or levels have moved over it."""
         ...
 
     async def status(self) -> Mapping[str, Any]:

@@ -22,6 +22,7 @@ from hub.bus import Bus
 from hub.config import Config, FeedSection
 from hub.evidence import amount, moment
 from hub.history import History, HistoryTrouble
+from hub.history.adjusted import Reads
 from hub.history.ladder import MINUTE_US, floor
 from hub.importing.backfill import Filling, joined, missing
 from hub.ledger import Ledger, LedgerTrouble, alerts, gaps, quiet
@@ -66,6 +67,7 @@ class Recovery:
         self,
         ledger: Ledger,
         history: History,
+        past: Reads,
         catalogue: Catalogue,
         config: Config,
         bus: Bus,
@@ -74,6 +76,7 @@ class Recovery:
         self.told = 0
         self._ledger = ledger
         self._history = history
+        self._past = past  # the same, in today's shares
         self._catalogue = catalogue
         self._feeds = [feed for feed in config.feeds if feed.enabled]
         self._bus = bus
@@ -134,7 +137,7 @@ class Recovery:
         for feed in sources:
             if problem := await self._fill(instrument, feed, (start, end)):
                 log.warning("a gap could not be filled", instrument=instrument.id, feed=feed.name, reason=problem)
-            elif candles := await self._history.candles(instrument.id, "1m", start, end):
+            elif candles := await self._past.candles(instrument.id, "1m", start, end):
                 return Known(candles, feed.name)
         return Known((), "")
 

@@ -19,6 +19,7 @@ from hub.instruments import CATALOGUE, Catalogue
 from hub.ledger.alerts import HELD, AlertRow, SeriesValue
 from hub.model import Nature, State
 from hub.rules.spec import AlertSpec, canonical
+from hub.splits import Split, Splits
 from tests.reference import Beat, Happening, Ring, Told
 from tests.reference_market import Tick
 
@@ -121,9 +122,9 @@ def differences(
 class Known(Past):
     """A past that is all in the stream."""
 
-    def __init__(self, frames: Sequence[Frame], instruments: Iterable[str]) -> None:
+    def __init__(self, frames: Sequence[Frame], instruments: Iterable[str], splits: Sequence[Split]) -> None:
         names = tuple(instruments)
-        super().__init__(cast(Bus, None), None, lambda: new_board(names))
+        super().__init__(cast(Bus, None), None, lambda: new_board(names), Splits(splits))
         self.frames = frames
 
     async def _frames(self, place: Position) -> list[Frame]:
@@ -133,7 +134,8 @@ class Known(Past):
 class Store:
     """What the ledger would hold."""
 
-    def __init__(self, alerts: Sequence[AlertSpec]) -> None:
+    def __init__(self, alerts: Sequence[AlertSpec], splits: Sequence[Split]) -> None:
+        self.splits = splits
         self.place = Position(stream="s")
         self.rows = {number: _row(number, spec) for number, spec in enumerate(alerts, 1)}
         self.prices: dict[str, SeriesValue] = {}
@@ -153,6 +155,8 @@ class Store:
                 cooling_until=change.cooling_until,
                 last_fired_at=row.last_fired_at if change.last_fired_at is None else change.last_fired_at,
             )
+        for number, (text, _) in board.batch.reworded.items():
+            self.rows[number] = replace(self.rows[number], text=text)
         self.prices |= {each.key: each for each in board.prices()}
         clock = max(frame.clock, self.place.clock)
         self.place = Position(stream="s", sequence=sequence, epoch=frame.epoch, number=frame.number, clock=clock)
@@ -163,10 +167,11 @@ class Store:
         names = tuple(instruments)
         board = new_board(names)
         board.load_prices(self.prices)
+        board.splitting.recall(self.splits, self.place.clock)
         lately = {row: [ring.at for ring in self.rings if ring.alert == row - 1] for row in self.rows}
         board.load([row for row in self.rows.values() if State(row.state) in HELD], self.place, lately)
         if cold := board.graph.cold():
-            adopt(cold, asyncio.run(Known(frames, names).twins(cold, self.place)))
+            adopt(cold, asyncio.run(Known(frames, names, self.splits).twins(cold, self.place)))
         for node in sorted(board.graph.nodes.values(), key=lambda node: node.order):
             refresh(node)
         return board
@@ -186,11 +191,12 @@ def with_deaths(
     frames: Sequence[Frame],
     deaths: Sequence[int],
     commits: Set[int],
+    splits: Sequence[Split] = (),
 ) -> list[Ring]:
     """What rings where the board dies behind each of those frames, and what is committed is what was news, or what had
     come by the end of one of `commits`. Frames behind the last commit are read again."""
     names = tuple(instruments)
-    store = Store(alerts)
+    store = Store(alerts, splits)
     for end in (*deaths, len(frames)):
         board = store.board(frames, names)
         for sequence in range(store.place.sequence + 1, min(end, len(frames)) + 1):

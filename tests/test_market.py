@@ -235,7 +235,7 @@ async def test_reach_is_from_the_oldest_candle_to_the_newest_price(here: Here) -
     here.quotes.put("XAU-USD", 1302.0, NOW)
     assert await here.market.reach("XAU-USD") == (first_us, NOW)
     await here.store(trades([1299.0], start_us=MIDNIGHT_US - 30 * HOUR_US))
-    await here.market._history.prune(MIDNIGHT_US)
+    await here.history.prune(MIDNIGHT_US)
     oldest = await here.market.reach("XAU-USD")
     assert oldest is not None
     assert oldest[0] == MIDNIGHT_US - 30 * HOUR_US

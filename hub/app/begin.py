@@ -3,15 +3,19 @@
 Depends on the stream, history and the ledger.
 """
 
+from functools import partial
+
 from hub import bus as names
 from hub import load, reader
 from hub.bus import Bus
 from hub.config import FeedSection
 from hub.frame import lane
 from hub.history import History
+from hub.history.adjusted import Adjusted
 from hub.ingest import Day, FeedRun, Start
 from hub.ledger import Ledger, alerts
 from hub.model import MOVES, Tick
+from hub.splits import Splits
 
 FOREVER_US = 1 << 62
 STAMPS = 200
@@ -28,16 +32,18 @@ def feed_run(feed: FeedSection, bus_url: str, bus_token: str) -> FeedRun:
     return FeedRun(feed.name, module, load.settings_of(module, raw), feed.symbols, feed.mute_after_s)
 
 
-async def start_of_ingest(bus: Bus, history: History, epoch: int) -> Start:
+async def start_of_ingest(bus: Bus, history: History, epoch: int, splits: Splits) -> Start:
     """What was accepted so far: what history has, and the frames that the recorder has not read yet."""
     state = await reader.stream_state(bus)
     place = await history.position()
     marks = {source: dict(lanes) for source, lanes in (await history.marks()).items()}
     prices = await history.last_ticks()
     days: dict[str, Day] = {}
+    adjusted = Adjusted(history, splits, lambda _: place.clock)
     stamps: dict[str, dict[tuple[str, int], int]] = {}
     for name, tick in prices.items():
-        days[name] = Day(*await history.day(name, tick.venue_time or tick.received_at or 0))
+        today = await adjusted.day(name, tick.venue_time or tick.received_at or 0)
+        days[name] = Day(*today, partial(splits.factor, name), place.clock)
         for recent in await history.ticks(name, -FOREVER_US, FOREVER_US, limit=STAMPS, newest_first=True):
             _stamp(stamps, recent)
     clock = place.clock
@@ -55,7 +61,7 @@ async def start_of_ingest(bus: Bus, history: History, epoch: int) -> Start:
                 lanes[where] = max(lanes.get(where, 0), tick.number)
             if tick.verdict < MOVES and tick.price is not None:
                 prices[tick.instrument] = tick
-                day = days.setdefault(tick.instrument, Day(None, None))
+                day = days.setdefault(tick.instrument, Day(None, None, partial(splits.factor, tick.instrument)))
                 day.see(tick.price, tick.venue_time or tick.received_at or 0)
     return Start(
         epoch=epoch, last_sequence=state.last, marks=marks, prices=prices, days=days, stamps=stamps, clock=clock

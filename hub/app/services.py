@@ -35,19 +35,23 @@ from hub.engine.share import Share
 from hub.frame import Position
 from hub.held import INGEST, Held
 from hub.history import History, HistoryTrouble
+from hub.history.adjusted import Adjusted, Reads
 from hub.hot import Hot
 from hub.ingest import Ingest
 from hub.instruments import Catalogue, build_catalogue
 from hub.ledger import Ledger, LedgerTrouble, alerts
+from hub.ledger import splits as stored
 from hub.market import Market
 from hub.personal import Personal
 from hub.quotes import Quotes
 from hub.recorder import Recorder, keep_for
 from hub.recovery import Recovery
+from hub.splits import Splits, known
 
 log = structlog.get_logger("app")
 RECORDER = "recorder"
 STAND_BY_S = 1.0
+LOOK_EVERY_S = 5.0
 
 
 class Edges(NamedTuple):
@@ -78,7 +82,9 @@ async def services_of(edges: Edges) -> Part:
     wanted = _leased(config, shared=ledger.shared)
     newest = partial(newest_epoch, bus, edges.history, ledger) if INGEST in wanted else None
     held = Held(ledger, wanted, holder, newest)
-    services: list[tuple[str, Service]] = []
+    splits = Splits()
+    await learn(splits, ledger, catalogue)
+    services: list[tuple[str, Service]] = [("splits", partial(_follow, splits, ledger, catalogue))]
     told: list[Told] = [_hub_status(config, sort, held)]
 
     delivery: Delivery | None = None
@@ -87,7 +93,7 @@ async def services_of(edges: Edges) -> Part:
         services.append(("delivery", delivery.run))
         told.append(delivery.status)
     if "commands" in roles:
-        for name, service, status in await _asked(edges, catalogue):
+        for name, service, status in await _asked(edges, catalogue, splits):
             services.append((name, service))
             told.append(status)
 
@@ -96,10 +102,10 @@ async def services_of(edges: Edges) -> Part:
         services.append((alerts.ENGINE, share.run))
         told.append(share.status)
     if "alert" in roles:
-        recovery = Recovery(ledger, edges.history, catalogue, config, bus, now_us)
+        recovery = Recovery(ledger, edges.history, _today(edges, splits), catalogue, config, bus, now_us)
         services.append(("recovery", recovery.run))
         told.append(recovery.status)
-    build = partial(_single_services, edges, catalogue, delivery, held)
+    build = partial(_single_services, edges, catalogue, splits, delivery, held)
     if await held.take():
         more, tellers, settled = await build(edges.stack)
         return services + more, told + tellers, settled
@@ -121,15 +127,15 @@ def _hub_status(config: Config, sort: str, held: Held) -> Told:
     }
 
 
-async def _asked(edges: Edges, catalogue: Catalogue) -> list[tuple[str, Service, Told]]:
+async def _asked(edges: Edges, catalogue: Catalogue, splits: Splits) -> list[tuple[str, Service, Told]]:
     """What answers people: commands, and the digests that they ordered."""
     config, bus, ledger, history, cache = edges.config, edges.bus, edges.ledger, edges.history, edges.cache
-    quotes = Quotes(bus, history, catalogue, cache=cache)
+    quotes = Quotes(bus, _today(edges, splits), catalogue, cache=cache)
     await quotes.start()
     charts = load.charts()
     drawing = charts.open_renderer(cache, config.charts.timeout_s) if charts else None
     renderer = await edges.stack.enter_async_context(drawing) if drawing else None
-    market = Market(history, quotes, catalogue, cache, renderer, clock=now_us)
+    market = Market(history, quotes, catalogue, cache, renderer, clock=now_us, splits=splits)
     commands = Commands(
         bus=bus,
         ledger=ledger,
@@ -147,7 +153,7 @@ async def _asked(edges: Edges, catalogue: Catalogue) -> list[tuple[str, Service,
 
 
 async def _single_services(
-    edges: Edges, catalogue: Catalogue, delivery: Delivery | None, held: Held, stack: AsyncExitStack
+    edges: Edges, catalogue: Catalogue, splits: Splits, delivery: Delivery | None, held: Held, stack: AsyncExitStack
 ) -> Part:
     """Recorder, engine and ingest, once their leases are held."""
     config, bus, history = edges.config, edges.bus, edges.history
@@ -165,15 +171,15 @@ async def _single_services(
             services.append(("retention", partial(keep_for, history, config.history.ticks_for)))
     if engine is not None:
         await stack.enter_async_context(bus.serve(names.alerts(alerts.ENGINE), engine.answer))
-        services += [(alerts.ENGINE, engine.run), ("holdings", engine.holdings.watch)]
+        services += [(alerts.ENGINE, engine.run), ("engine.watch", engine.watch)]
         told.append(engine.status)
     if recorder or engine:
         services.append(("tail", tail.run))
 
     ingest: Ingest | None = None
     if INGEST in held.epochs:
-        ingest = await _ingest(edges, catalogue, held.epochs[INGEST])
-        hot = Hot(bus, history, edges.cache, catalogue)
+        ingest = await _ingest(edges, catalogue, splits, held.epochs[INGEST])
+        hot = Hot(bus, _today(edges, splits), edges.cache, catalogue)
         services += [(INGEST, ingest.run), ("hot", hot.run)]
         told += [ingest.status, hot.status]
 
@@ -249,17 +255,36 @@ def _share(edges: Edges, catalogue: Catalogue, delivery: Delivery | None, holder
     return Share(edges.bus, edges.ledger, build, holder)
 
 
-async def _ingest(edges: Edges, catalogue: Catalogue, epoch: int) -> Ingest:
+async def _ingest(edges: Edges, catalogue: Catalogue, splits: Splits, epoch: int) -> Ingest:
     config = edges.config
     return Ingest(
         edges.bus,
         catalogue,
         [feed_run(feed, edges.bus_url, edges.bus_token) for feed in config.feeds if feed.enabled],
-        await start_of_ingest(edges.bus, edges.history, epoch),
+        await start_of_ingest(edges.bus, edges.history, epoch, splits),
         prefer=config.prefer,
         fresh_for_s={feed.name: feed.fresh_for_s for feed in config.feeds},
         hold_file=config.folder / "hold",
     )
+
+
+def _today(edges: Edges, splits: Splits) -> Reads:
+    """History in today's shares; a recording's in those of its own day."""
+    if nature.recording(edges.config):
+        return edges.history
+    return Adjusted(edges.history, splits, lambda _: now_us())
+
+
+async def learn(splits: Splits, ledger: Ledger, catalogue: Catalogue) -> None:
+    splits.set(known(await ledger.read(stored.rows), catalogue))
+
+
+async def _follow(splits: Splits, ledger: Ledger, catalogue: Catalogue) -> None:
+    """Splits of which somebody has told meanwhile."""
+    while True:
+        await asyncio.sleep(LOOK_EVERY_S)
+        with contextlib.suppress(LedgerTrouble):
+            await learn(splits, ledger, catalogue)
 
 
 def _leased(config: Config, *, shared: bool) -> tuple[str, ...]:

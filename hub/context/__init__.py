@@ -16,6 +16,7 @@ from hub.bus import Bus
 from hub.config import Config
 from hub.context.alerts import Alerts, Quotes
 from hub.context.places import Places
+from hub.context.splits import StockSplits
 from hub.ledger import Ledger
 from hub.model import Quote
 from hub.plugin import Catalogue, Command, Market, People, Personal
@@ -25,7 +26,7 @@ STATUS_WAIT_S = 0.25
 log = structlog.get_logger("commands")
 
 
-class HubContext(Alerts, Places):
+class HubContext(Alerts, Places, StockSplits):
     """Implements hub.plugin.Context."""
 
     def __init__(

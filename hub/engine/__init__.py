@@ -26,15 +26,19 @@ from hub.engine.batch import Batch, save_gaps, save_notices
 from hub.engine.board import Board
 from hub.engine.changes import Changes
 from hub.engine.lots import Holdings
-from hub.engine.past import History, Past
+from hub.engine.past import Past
+from hub.engine.split_watch import SplitWatch
+from hub.engine.split_watch import save as save_splits
 from hub.engine.standing import STORM_RINGS, STORM_US
 from hub.engine.warmth import Warmth
 from hub.frame import Position
+from hub.history.adjusted import Reads
 from hub.ledger import Ledger, LedgerTrouble, alerts, gaps
 from hub.ledger.alerts import AlertRow, Rang
 from hub.ledger.outbox import Due
 from hub.model import SECOND_US
 from hub.plugin import Catalogue
+from hub.splits import Splits
 
 log = structlog.get_logger("engine")
 COMMIT_EVERY_S = 1.0
@@ -68,7 +72,7 @@ class Engine:
         per_person: int,
         storm_rings: int = STORM_RINGS,
         deliverer: Deliverer | None = None,
-        history: History | None = None,
+        history: Reads | None = None,
         now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
         self.bus = bus
@@ -87,8 +91,10 @@ class Engine:
             now_us=now_us,
         )
         self.board = new_board()
+        self.splits = Splits()
         self.holdings = Holdings(self)
-        self.warmth = Warmth(self, Past(bus, history, new_board))
+        self.split_watch = SplitWatch(self)
+        self.warmth = Warmth(self, Past(bus, history, new_board, self.splits))
         self.lock = asyncio.Lock()  # one transaction of the engine at a time
         self.per_person = per_person
         self._changes = Changes(self)
@@ -115,6 +121,8 @@ class Engine:
             )
         )
         self.board.load_prices(values)
+        await self.ledger.read(self.split_watch.learn)
+        self.split_watch.begin(self.position.clock)
         for gap in blind:
             self.board.blindness.recall(gap.instrument, gap.since, told=gap.told, clock=self.position.clock)
         async for rows in self._rows(groups):
@@ -129,6 +137,12 @@ class Engine:
         while rows := await self.ledger.read(partial(alerts.load, of_groups=groups, after=after, most=LOADED_AT_ONCE)):
             yield rows
             after = rows[-1].id
+
+    async def watch(self) -> None:
+        """For ever: what the ledger says that no stream brings."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.holdings.watch())
+            tasks.create_task(self.split_watch.watch())
 
     async def answer(self, payload: bytes) -> bytes:
         """A request on `engine.alerts`."""
@@ -227,6 +241,7 @@ class Engine:
             alerts.save_states(c, changes)
             alerts.save_series(c, prices)
             alerts.save_told(c, batch.told)
+            save_splits(c, batch, held, self._catalogue, place.clock)
             save_gaps(c, batch)
             save_notices(c, batch.notices, now, place.clock)
             describe = self._catalogue.get
@@ -244,6 +259,7 @@ class Engine:
         self.board.batch = Batch()
         self._committed = place
         self._committed_at = time.monotonic()
+        self.holdings.carried(batch.splits)
         await self.told(batch.fired, dues)
         if batch.notices:
             await self._nudge()

@@ -1,12 +1,16 @@
 """What came of some frames, until it is committed. Depends on hub.ledger."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 import sqlalchemy as sa
 
 from hub.ledger import gaps, quiet
 from hub.ledger.alerts import Rang, StateChange, Told
+
+if TYPE_CHECKING:
+    from hub.engine.splitting import Over
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +34,8 @@ class Batch(msgspec.Struct):
     gaps_begun: list[tuple[str, int, tuple[int, ...]]] = []  # instrument, since when, owners of alerts on it
     gaps_told: list[tuple[str, int, tuple[int, ...]]] = []  # instrument, since when, alerts that are blind
     gaps_ended: list[tuple[str, int, int]] = []  # instrument, since when, until when
+    splits: list["Over"] = []
+    reworded: dict[int, tuple[str, float]] = {}  # lines behind a split, and by how much the armed price counts
     prices: set[str] = set()  # instruments whose price moved
     urgent: bool = False  # something that a person may look at has changed: it is committed at once
 

@@ -13,6 +13,7 @@ from typing import NamedTuple, Self
 from hub.engine.blind import Blindness
 from hub.engine.ringing import Evidence, Ringing
 from hub.engine.roster import COOLED, COURSE, ENDS, NEVER, Roster
+from hub.engine.splitting import Splitting
 from hub.engine.standing import STORM_RINGS, Standing
 from hub.frame import Event, EventKind, Frame, empty
 from hub.model import MOVES, SECOND_US, Kind, State, Verdict
@@ -53,6 +54,7 @@ class Board(Roster):
         self._touched: dict[int, dict[int, Touch]] = {}  # alerts with a course → their parts
         self.ringing = Ringing(self, late_after_us, storm_rings, now_us)
         self.blindness = Blindness(self)
+        self.splitting = Splitting(self)
 
     def absorb(self, other: Self) -> None:
         super().absorb(other)
@@ -69,6 +71,8 @@ class Board(Roster):
         """Every tick of a frame against every gate. The loop is the engine's hot path: two comparisons a tick, and two
         for what comes before it."""
         self.frame, self.sequence = frame, sequence
+        if not self.clock:
+            self.splitting.begin(frame.received_at[0] if len(frame) else frame.clock)
         roots = [self.graph.root(instrument) for instrument in frame.instruments]
         sources = frame.sources
         self.natures.update(zip(sources, frame.natures, strict=True))
@@ -281,7 +285,8 @@ class Board(Roster):
     # ------------------------------------------------------------------------------------------------------------ clock
 
     def next_due(self) -> int:
-        return min(super().next_due(), self.blindness.due, self._second if self.graph.clocked else NEVER)
+        clocked = self._second if self.graph.clocked else NEVER
+        return min(super().next_due(), self.splitting.due, self.blindness.due, clocked)
 
     def _advance(self, clock: int) -> None:
         """All that is due by then, in the order of time. What moves with the clock is looked at on its newest whole
@@ -289,11 +294,12 @@ class Board(Roster):
         second = clock - clock % SECOND_US
         while self.due <= clock:
             looks = bool(self.graph.clocked) and self._second <= clock
-            now = min(super().next_due(), self.blindness.due, second if looks else NEVER)
+            now = min(super().next_due(), self.splitting.due, self.blindness.due, second if looks else NEVER)
             if now > clock:  # what was due is gone
                 self.set_due()
                 break
             self.clock = max(self.clock, now)
+            self.splitting.bring(now)
             self._wake_due(now)
             self.blindness.tell(now)
             while self._timers and self._timers[0][0] <= now:

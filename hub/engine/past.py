@@ -12,13 +12,14 @@ Depends on hub.history, hub.reader and the engine's board.
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from heapq import merge
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from hub import reader
 from hub.bus import Bus
 from hub.engine.board import Board
 from hub.frame import Frame, Position
 from hub.history import Position as Recorded
+from hub.history.adjusted import Adjusted, Reads
 from hub.history.ladder import RUNGS as LADDER
 from hub.history.ladder import floor
 from hub.model import MOVES, SECOND_US, Candle, Kind, Tick, Verdict
@@ -36,6 +37,7 @@ from hub.rules.lookback import (
 from hub.rules.nodes import BaseNode, Node
 from hub.rules.roots import SKEW_US, Root
 from hub.rules.series import DAY_US, HOUR_US, MINUTE_US, RUNGS, Change, Distance, Indicator, Volume
+from hub.splits import Splits
 
 MOST_TICKS = 300_000
 EXACT_US = 2 * HOUR_US
@@ -47,14 +49,6 @@ BEFORE_US = 4 * DAY_US
 FARTHEST_US = 366 * 40 * DAY_US
 
 
-class History(Protocol):
-    """What is needed of hub.history."""
-
-    async def position(self) -> Recorded: ...
-    def scan(self, instrument: str, start_us: int, end_us: int) -> AsyncIterator[list[Tick]]: ...
-    async def candles(self, instrument: str, rung: str, start_us: int, end_us: int) -> list[Candle]: ...
-
-
 class Sample(NamedTuple):
     """A price of the past, or a volume."""
 
@@ -64,9 +58,10 @@ class Sample(NamedTuple):
 
 
 class Past:
-    def __init__(self, bus: Bus, history: History | None, new_board: Callable[[], Board]) -> None:
+    def __init__(self, bus: Bus, history: Reads | None, new_board: Callable[[], Board], splits: Splits) -> None:
         self._bus = bus
         self._history = history
+        self._splits = splits
         self._new_board = new_board
 
     async def twins(self, nodes: Sequence[Back], place: Position) -> dict[str, Back]:
@@ -78,8 +73,10 @@ class Past:
         frames = await self._frames(place)
         cut = next((frame.received_at[0] for frame in frames if len(frame)), place.clock + 1)
         if self._history is not None:
+            history = Adjusted(self._history, self._splits, lambda _: cut)
             for twin in board.graph.cold():
-                await self._fill(self._history, twin, cut)
+                await self._fill(history, twin, cut)
+        board.splitting.expect(self._splits.all())
         for twin in board.graph.cold():
             twin.cold = False
         for sequence, frame in enumerate(frames):
@@ -96,7 +93,7 @@ class Past:
         first = max(state.first, min(stored, place.sequence) + 1 - MARGIN, 1)
         return [frame async for frame in reader.frames_between(self._bus, first - 1, place.sequence)]
 
-    async def _fill(self, history: History, twin: Back, cut: int) -> None:
+    async def _fill(self, history: Reads, twin: Back, cut: int) -> None:
         """What history has from before `cut`."""
         match twin:
             case WindowNode():
@@ -117,7 +114,7 @@ class Past:
                 await _closes(history, twin, series, cut)
 
 
-async def _values(history: History, twin: OfBase, exact: int, since: int, cut: int, coarse: str = "1m") -> None:
+async def _values(history: Reads, twin: OfBase, exact: int, since: int, cut: int, coarse: str = "1m") -> None:
     """The values of its base from `since` on: from candles, and from `exact` on from ticks."""
     base = twin.base
     legs = [await _leg(history, root, since, exact, cut, coarse) for root in base.roots]
@@ -126,7 +123,7 @@ async def _values(history: History, twin: OfBase, exact: int, since: int, cut: i
 
 
 async def _leg(
-    history: History, root: Root, since: int, exact: int, cut: int, coarse: str
+    history: Reads, root: Root, since: int, exact: int, cut: int, coarse: str
 ) -> list[tuple[int, Root, Sample]]:
     samples: list[Sample] = []
     day = floor(cut, DAY_US)
@@ -141,7 +138,7 @@ async def _leg(
     return [(sample.at, root, sample) for sample in samples]
 
 
-async def _ticks(history: History, root: Root, since: int, cut: int) -> AsyncIterator[Tick]:
+async def _ticks(history: Reads, root: Root, since: int, cut: int) -> AsyncIterator[Tick]:
     async for ticks in history.scan(root.instrument.id, since, cut + SKEW_US):
         for tick in ticks:
             if tick.received_at is not None and tick.received_at < cut:
@@ -193,7 +190,7 @@ def _moves(base: BaseNode, root: Root, tick: Tick) -> bool:
     return root in (base.on_price if tick.verdict < MOVES else base.on_aside)
 
 
-async def _exact(history: History, roots: Iterable[Root], since: int, cut: int) -> int:
+async def _exact(history: Reads, roots: Iterable[Root], since: int, cut: int) -> int:
     """From where on ticks are read one by one."""
     counted = 0
     for root in roots:
@@ -201,7 +198,7 @@ async def _exact(history: History, roots: Iterable[Root], since: int, cut: int) 
     return since if counted <= MOST_TICKS else max(since, floor(cut - EXACT_US, MINUTE_US))
 
 
-async def _volumes(history: History, twin: VolumeNode, since: int, cut: int) -> None:
+async def _volumes(history: Reads, twin: VolumeNode, since: int, cut: int) -> None:
     (root,) = twin.roots
     exact = await _exact(history, twin.roots, since, cut)
     if not root.quotes:
@@ -214,7 +211,7 @@ async def _volumes(history: History, twin: VolumeNode, since: int, cut: int) -> 
             twin.take(tick.volume, _time_of(tick))
 
 
-async def _closes(history: History, twin: IndicatorNode, series: Indicator, cut: int) -> None:
+async def _closes(history: Reads, twin: IndicatorNode, series: Indicator, cut: int) -> None:
     """As many closes as it takes, of the candles before the one in which `cut` lies."""
     candles = twin.inputs[0]
     assert isinstance(candles, CandleNode)

@@ -207,6 +207,27 @@ class Roster:
         self.forget(alert_id)
         self.batch.changed[alert_id] = change
 
+    def exchange(self, alert_id: int, made: Standing) -> None:
+        """In the place of what it was: awake, silent, or not heard yet."""
+        silence, change = self.silences.get(alert_id), self.batch.changed.get(alert_id)
+        waits = next((each for each in self.waiting.items() if any(one.alert_id == alert_id for one in each[1])), None)
+        arming = next((one for one in waits[1] if one.alert_id == alert_id), None) if waits is not None else None
+        self.forget(alert_id)
+        self.standing[alert_id] = made
+        if silence is not None:
+            made.forget()
+            self.silences.put(alert_id, silence.until, silence.then)
+        elif waits is not None and arming is not None:
+            made.forget()
+            waits[1].append(arming)
+        else:
+            self._put(made)
+            self.batch.moved.add(alert_id)
+        if change is not None:
+            self.batch.changed[alert_id] = change
+        self._plan(alert_id, made)
+        self.set_due()
+
     def tell(self, alert_id: int, text: str) -> None:
         """A line of its history."""
         self.batch.told.append(Told(alert_id, self.clock, text))

@@ -162,7 +162,7 @@ class Share:
             engine.bring = self.bring
             self._tasks.create_task(engine.tail.run())
             self._tasks.create_task(engine.run())
-            self._tasks.create_task(engine.holdings.watch())
+            self._tasks.create_task(engine.watch())
             return
         while running.position.sequence - engine.position.sequence > NEAR:
             await engine.read_to(running.position.sequence)

@@ -1,5 +1,7 @@
 """The alerts that say nothing for a while, as the engine remembers them: until when, and what lies beneath. Pure."""
 
+from collections.abc import Iterator
+
 import msgspec
 
 FOREVER = 1 << 62
@@ -25,6 +27,9 @@ class Silences:
 
     def __contains__(self, alert_id: int) -> bool:
         return alert_id in self._silent
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._silent)
 
     def put(self, alert_id: int, until: int | None, then: int = 0) -> None:
         """None: until somebody says so."""

@@ -21,6 +21,7 @@ from hub.history import HistoryTrouble
 from hub.plugin import BadRequest
 from hub.rules.lookback import Back
 from hub.rules.nodes import Node
+from hub.rules.roots import Root
 from hub.rules.series import Portfolio
 from hub.rules.spec import AlertSpec
 
@@ -83,20 +84,35 @@ class Warmth:
         return nodes
 
     async def _warm(self, cold: Sequence[Back]) -> None:
-        async with self._engine.lock:
-            place = self._engine.position
-            for node in cold:
-                node.keep_from_here()
-        try:
-            twins = await self._past.twins(cold, place)
-        except (HistoryTrouble, nats.errors.Error, nats.js.errors.Error) as error:
-            raise BadRequest(f"its past cannot be read now ({error}); try again") from error
-        async with self._engine.lock:
-            adopt(cold, twins)
-            graph = self._engine.board.graph
-            above = {found for each in cold for root in each.roots for found in graph.above(root)}
-            for found in sorted(above, key=lambda each: each.order):
-                refresh(found)
+        board = self._engine.board
+        while True:
+            async with self._engine.lock:
+                place, splits = self._engine.position, board.splitting.count
+                for node in cold:
+                    node.keep_from_here()
+            try:
+                twins = await self._past.twins(cold, place)
+            except (HistoryTrouble, nats.errors.Error, nats.js.errors.Error) as error:
+                raise BadRequest(f"its past cannot be read now ({error}); try again") from error
+            async with self._engine.lock:
+                if splits != board.splitting.count:  # what was kept lies on both sides of one
+                    continue
+                adopt(cold, twins)
+                above = {found for each in cold for root in each.roots for found in board.graph.above(root)}
+                for found in sorted(above, key=lambda each: each.order):
+                    refresh(found)
+                return
+
+    async def again(self, root: Root) -> None:
+        """What looks back at this instrument is read anew: what it knew was in other shares. BadRequest where it cannot
+        be."""
+        async with self._one_at_a_time:
+            async with self._engine.lock:
+                cold = [node for node in self._engine.board.graph.above(root) if isinstance(node, Back)]
+                for node in cold:
+                    node.cold = True
+            if cold:
+                await self._warm(cold)
 
 
 def adopt(cold: Sequence[Back], twins: dict[str, Back]) -> None:

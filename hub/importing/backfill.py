@@ -15,15 +15,18 @@ from typing import Any
 
 from hub import config as configuration
 from hub import load
-from hub.config import FeedSection
+from hub.config import Config, FeedSection
 from hub.history import History, HistoryTrouble, open_history
 from hub.history.ladder import MINUTE_US, floor
 from hub.importing.progress import Show, progress
 from hub.instruments import Catalogue, build_catalogue
+from hub.ledger import open_ledger
+from hub.ledger import splits as stored
 from hub.model import SECOND_US, Candle, Instrument, Nature
 from hub.plugin import BadRequest, GiveUp, TryLater
 from hub.sessions import SESSIONS, hours_at
 from hub.spans import parse_span
+from hub.splits import parse_day, parse_ratio
 
 DAY_US = 86_400 * SECOND_US
 MARGIN_US = 5 * MINUTE_US
@@ -51,6 +54,7 @@ async def backfill(span: str, feed: str, instrument: str, config_path: Path | No
     wanted = parse_span(span, now, config.hub.time_zone)
     end = min(floor(wanted.end_us, MINUTE_US), floor(now - MARGIN_US, MINUTE_US))
     problems: list[str] = []
+    await _splits(config, catalogue, chosen, only, wanted.start_us, end)
     try:
         async with open_history(config) as history:
             for section, module in chosen:
@@ -64,6 +68,37 @@ async def backfill(span: str, feed: str, instrument: str, config_path: Path | No
     for problem in problems:
         print(problem, file=sys.stderr)
     return 1 if problems else 0
+
+
+async def _splits(
+    config: Config,
+    catalogue: Catalogue,
+    chosen: Iterable[tuple[FeedSection, Any]],
+    only: str,
+    start_us: int,
+    end_us: int,
+) -> None:
+    """Splits of that span that sources know and the ledger does not; one that cannot be asked is not waited for."""
+    able = [(section, module) for section, module in chosen if hasattr(module, "splits")]
+    if not able:
+        return
+    now = time.time_ns() // 1000
+    async with open_ledger(config) as ledger:
+        for section, module in able:
+            symbols = {name: symbol for name, symbol in section.symbols.items() if only in ("", name)}
+            try:
+                found = await module.splits(load.settings_of(module, section.settings), symbols, start_us, end_us)
+            except (TryLater, GiveUp) as error:
+                print(f"{section.name}: its splits could not be asked for: {error.reason}", file=sys.stderr)
+                continue
+            for name, day, new, old in found:
+                shares, told_by = parse_ratio(f"{new}:{old}"), section.name
+                if catalogue.get(name) is None:
+                    continue
+                add = partial(stored.add, instrument=name, day=parse_day(day), numerator=shares[0],
+                              denominator=shares[1], told_by=told_by, now=now)  # fmt: skip
+                if await ledger.write(add):
+                    print(f"{name}: split {new}:{old} on {day}, from {section.name}")
 
 
 def _none(feed: str, all_: Sequence[str], able: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from hub.model import MOVES, SECOND_US, Nature, Quote, Refused, Tick, Verdict
 from hub.normalize import price_of
 from hub.plugin import Catalogue, Emit
 from hub.sessions import SESSIONS, hours_at
+from hub.splits import Splits
 
 log = structlog.get_logger("ingest")
 
@@ -54,6 +56,10 @@ class Start(msgspec.Struct, kw_only=True):
     days: dict[str, Day]
     stamps: dict[str, dict[tuple[str, int], int]] = {}  # instrument → (source, kind) → newest venue_time
     clock: int = 0
+    splits: Splits = msgspec.field(default_factory=Splits)
+
+    def day(self, instrument: str) -> Day:
+        return self.days.setdefault(instrument, Day(None, None, partial(self.splits.factor, instrument)))
 
 
 class Ingest:
@@ -345,8 +351,7 @@ class Ingest:
         self._fresh_for_us.setdefault(source, self._fresh_for_us.get(feed.name, 0))
         name = lane(instrument, kind)
         number = self._marks.get(source, {}).get(name, -1)
-        day = self._start.days.setdefault(instrument, Day(None, None))
-        found = self._lanes[key] = Lane(name, source, instrument, desk, day, number)
+        found = self._lanes[key] = Lane(name, source, instrument, desk, self._start.day(instrument), number)
         return found
 
     async def _publish_quotes(self) -> None:
