@@ -251,6 +251,28 @@ class WatchList(Noun, frozen=True, kw_only=True):
     instruments: tuple[str, ...]
 
 
+class Split(Noun, frozen=True, kw_only=True):
+    """Of a stock: `numerator` new shares for `denominator` old ones, from the instant `at` on. `day` is that day where
+    the instrument is traded; `told_by` who said so, a person or a feed."""
+
+    id: int
+    instrument: str
+    day: str
+    numerator: int
+    denominator: int
+    at: int
+    told_by: str = ""
+
+    @property
+    def factor(self) -> float:
+        """By which a price from before it counts."""
+        return self.denominator / self.numerator
+
+    @property
+    def ratio(self) -> str:
+        return f"{self.numerator}:{self.denominator}"
+
+
 class Lot(Noun, frozen=True, kw_only=True):
     """Something that was bought at once and is held, or was sold at once. Days are ISO dates of the person's own
     calendar; money is of the whole lot."""

@@ -12,7 +12,7 @@ A **bot** is a module in `bots/` (or entry point `tocsin.bots`) with `Settings`,
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -37,15 +37,13 @@ from hub.model import (
     Reply,
     Request,
     Role,
+    Split,
     Summary,
     Tick,
     Trigger,
     User,
     WatchList,
 )
-
-if TYPE_CHECKING:
-    from hub.splits import Split
 
 
 class TryLater(Exception):
@@ -419,7 +417,7 @@ class Context(Protocol):
         """Sends a real notification there, and waits some seconds for what becomes of it."""
         ...
 
-    async def splits(self) -> "Sequence[Split]": ...
+    async def splits(self) -> Sequence[Split]: ...
     async def split_alerts(self, instrument_id: str) -> tuple[int, int]:
         """How many alerts name it that are not over, and of how many owners."""
         ...
@@ -432,7 +430,7 @@ class Context(Protocol):
         """BadRequest where there is one of that day."""
         ...
 
-    async def remove_split(self, instrument_id: str, day: str) -> "Split":
+    async def remove_split(self, instrument_id: str, day: str) -> Split:
         """The one that was; BadRequest where there is none, or levels have moved over it."""
         ...
 

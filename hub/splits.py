@@ -10,37 +10,13 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-import msgspec
-
-from hub.model import Instrument
+from hub.model import Instrument, Split
 from hub.plugin import BadRequest, Catalogue
 from hub.sessions import SESSIONS
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 RATIO = re.compile(r"(\d{1,6})\s*(?::|-?for-?|/)\s*(\d{1,6})", re.IGNORECASE)
 LARGEST = 1_000
-
-
-class Split(msgspec.Struct, frozen=True, kw_only=True):
-    """`numerator` new shares for `denominator` old ones, from the instant `at` on. `day` is that day where the
-    instrument is traded; `told_by` who said so, a person or a feed."""
-
-    id: int
-    instrument: str
-    day: str
-    numerator: int
-    denominator: int
-    at: int
-    told_by: str = ""
-
-    @property
-    def factor(self) -> float:
-        """By which a price from before it counts."""
-        return self.denominator / self.numerator
-
-    @property
-    def ratio(self) -> str:
-        return f"{self.numerator}:{self.denominator}"
 
 
 class Splits:

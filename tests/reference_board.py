@@ -17,9 +17,9 @@ from hub.engine.warmth import adopt
 from hub.frame import Event, Frame, Position, empty
 from hub.instruments import CATALOGUE, Catalogue
 from hub.ledger.alerts import HELD, AlertRow, SeriesValue
-from hub.model import Nature, State
+from hub.model import Nature, Split, State
 from hub.rules.spec import AlertSpec, canonical
-from hub.splits import Split, Splits
+from hub.splits import Splits
 from tests.reference import Beat, Happening, Ring, Told
 from tests.reference_market import Tick
 

@@ -9,12 +9,12 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from hub.instruments import CATALOGUE, build_catalogue
-from hub.model import Verdict
+from hub.model import Split, Verdict
 from hub.plugin import BadRequest
 from hub.rules.language import parse
 from hub.rules.rescale import rescaled
 from hub.rules.spec import AlertSpec, canonical
-from hub.splits import Split, Splits, in_effect, parse_day, parse_ratio
+from hub.splits import Splits, in_effect, parse_day, parse_ratio
 from tests.reference import Happening, Ring
 from tests.reference_board import board_of, frames_of, new_board, play, with_deaths
 from tests.reference_market import SECOND_US, TRADE, Tick

@@ -7,9 +7,9 @@ import sqlalchemy as sa
 from hub.i18n import _
 from hub.ledger import Ledger
 from hub.ledger import splits as stored
-from hub.model import Request
+from hub.model import Request, Split
 from hub.plugin import BadRequest, Catalogue, Market
-from hub.splits import Split, in_effect, known
+from hub.splits import in_effect, known
 
 NEAR_US = 7 * 86_400_000_000
 """So far before and behind a split a price of its days is looked for."""

@@ -17,12 +17,12 @@ from hub.engine.splitting import by_of, told
 from hub.ledger import Ledger, LedgerTrouble, alerts
 from hub.ledger import splits as stored
 from hub.ledger.alerts import Told
-from hub.model import State
+from hub.model import Split, State
 from hub.plugin import BadRequest, Catalogue
 from hub.rules.language import parse
 from hub.rules.rescale import rescaled
 from hub.rules.spec import canonical
-from hub.splits import Split, Splits, known
+from hub.splits import Splits, known
 
 if TYPE_CHECKING:
     from hub.engine.board import Board

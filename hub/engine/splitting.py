@@ -14,13 +14,12 @@ import structlog
 
 from hub.engine.batch import Notice
 from hub.engine.standing import More, Standing
-from hub.model import State
+from hub.model import Split, State
 from hub.plugin import Catalogue
 from hub.rules.course import clause_of, kept_of, recall_gate
 from hub.rules.gates import Gate, Ladder, Level, Trail
 from hub.rules.rescale import factor_of, rescaled
 from hub.rules.spec import AlertSpec, canonical
-from hub.splits import Split
 
 if TYPE_CHECKING:
     from hub.engine.board import Board
@@ -108,7 +107,7 @@ class Splitting:
     ) -> None:
         """These alerts wait for the same in new shares. `groups` and `before` are of one that was told late: sides are
         those of now."""
-        board, moved = self._board, dict[int, list[str]]()
+        board, late, moved = self._board, groups is not None, dict[int, list[str]]()
         for alert_id in sorted(alert_ids):
             standing = board.standing[alert_id]
             spec = board.maker.spec_of(standing)
@@ -117,8 +116,8 @@ class Splitting:
                 said = f"{standing.text}: paused, since no level says the same in new shares"
                 board.tell(alert_id, f"{split.instrument} was split {split.ratio}: paused")
                 board.retire(alert_id, standing, State.PAUSED)
-            elif again != spec or any(isinstance(gate, Trail | Ladder) for gate in standing.gates):
-                made = self._made(split, alert_id, standing, spec, again, settle=groups is not None)
+            elif late or again != spec or any(isinstance(gate, Trail | Ladder) for gate in standing.gates):
+                made = self._made(split, alert_id, standing, spec, again, settle=late)
                 if made.text == standing.text:
                     continue
                 board.batch.reworded[alert_id] = (made.text, by_of(spec, 0, split))

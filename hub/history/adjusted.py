@@ -14,8 +14,8 @@ import msgspec
 
 from hub.history import Position
 from hub.history.ladder import RUNGS, length_us, merge
-from hub.model import SECOND_US, Candle, Nature, Tick
-from hub.splits import Split, Splits
+from hub.model import SECOND_US, Candle, Nature, Split, Tick
+from hub.splits import Splits
 
 FINEST = next(iter(RUNGS))
 

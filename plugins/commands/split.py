@@ -1,9 +1,9 @@
 """`split AAPL 7:1 2014-06-09`: a stock's split, over which levels, lots, candles and charts move. For admins."""
 
 from hub.i18n import _, later
-from hub.model import Argument, Button, Reply, Request, Role
+from hub.model import Argument, Button, Reply, Request, Role, Split
 from hub.plugin import BadRequest, Context
-from hub.splits import Split, parse_day, parse_ratio
+from hub.splits import parse_day, parse_ratio
 
 USAGE = "split [INSTRUMENT [NEW:OLD DAY [yes]|remove DAY]]"
 SUMMARY = later("Splits of stocks, over which levels and candles move.")
