@@ -18,6 +18,8 @@ from hub.history import open_history
 from hub.history.ladder import MINUTE_US
 from hub.importing.backfill import holes, joined, missing, open_parts
 from hub.instruments import build_catalogue
+from hub.ledger import open_ledger
+from hub.ledger import splits as stored
 from hub.model import Candle, Nature
 from hub.normalize import bar_of
 from hub.plugin import BadRequest, GiveUp, TryLater
@@ -227,3 +229,29 @@ def test_gaps_are_found_by_the_minute_and_near_ones_are_one_request() -> None:
 
 def _at(candle: Candle, start: int) -> Candle:
     return msgspec.structs.replace(candle, start=start)
+
+
+async def test_splits_that_a_source_knows_are_told_once(
+    tmp_path: Path, exchange: Exchange, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And a source that cannot say them now does not keep its minutes from coming."""
+    asked: list[tuple[dict[str, str], int]] = []
+
+    async def splits(settings: Any, symbols: dict[str, str], start_us: int, end_us: int) -> list[Any]:
+        asked.append((symbols, end_us - start_us))
+        if len(asked) == 3:
+            raise TryLater("too many requests")
+        return [("BTC-USDT", "2026-11-20", 7, 1), ("AAPL-OTHER", "2026-11-20", 2, 1)]
+
+    monkeypatch.setattr(binance, "splits", splits, raising=False)
+    async with configured(tmp_path, exchange) as file:
+        assert await importing.backfill("10m", "", "", file, None) == 0
+        assert "BTC-USDT: split 7:1 on 2026-11-20, from binance" in capsys.readouterr().out
+        assert await importing.backfill("10m", "", "", file, None) == 0
+        assert "split" not in capsys.readouterr().out
+        assert await importing.backfill("10m", "", "", file, None) == 0
+        assert "its splits could not be asked for: too many requests" in capsys.readouterr().err
+    async with open_ledger(Config(folder=tmp_path / "data")) as ledger:
+        (row,) = await ledger.read(stored.rows)
+        assert row[1:] == ("BTC-USDT", "2026-11-20", 7, 1, "binance")
+    assert asked[0] == (SYMBOLS, asked[0][1])
