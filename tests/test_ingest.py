@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -90,6 +91,19 @@ async def test_what_a_feed_emits_is_in_the_stream_once_in_its_order(bus: Bus) ->
     assert max(map(len, frames)) <= MAX_TICKS
 
 
+async def test_a_frame_s_clock_is_not_ahead_of_what_comes_behind_it(bus: Bus) -> None:
+    """Frames that wait together each have the clock of their own end: else what is due by it would be done before
+    ticks that are older, and a recording at full speed would ring otherwise in each run."""
+    count = 3 * MAX_TICKS + 7
+    ticks = (gold(2000, i, received_at=START + i * SECOND_US) for i in range(count))
+    async with ingesting(bus, feed(plays(*ticks))):
+        frames = await accepted(bus, count)
+    full = [each for each in frames if len(each)]
+    assert len(full) > 3
+    for each, behind in pairwise(full):
+        assert each.received_at[-1] <= each.clock <= behind.received_at[0]
+
+
 async def test_what_a_vendor_sends_again_is_dropped_by_its_number_and_never_by_its_value(bus: Bus) -> None:
     """Exact repeats are real ticks; a number that was had, in this life or the one before, is not."""
     begin = start(marks={"test": {f"{GOLD}/quote": 10}})
@@ -171,8 +185,8 @@ async def test_what_is_pending_goes_out_when_ingest_is_stopped(bus: Bus) -> None
 
 async def test_a_publish_that_was_stored_but_not_acknowledged_is_not_stored_again(bus: Bus) -> None:
     """The repeat is refused by the broker, and recognised by epoch and number."""
-    pending = Pending({})
-    publisher = Publisher(bus, pending, 1, 0, lambda: START, lambda: START)
+    pending = Pending({}, lambda: START)
+    publisher = Publisher(bus, pending, 1, 0, lambda: START)
     await bus.append(_encoded(frame(1, [2000.0])), 0, 5)  # as the first of epoch 1, whose answer was lost
     pending.wake()
     task = asyncio.create_task(publisher.run())
@@ -186,8 +200,8 @@ async def test_a_publish_that_was_stored_but_not_acknowledged_is_not_stored_agai
 async def test_what_others_put_on_the_subject_holds_nothing_up(bus: Bus) -> None:
     """The readers set it aside; the next frame goes behind it."""
     await bus.append(b"garbage", 0, 5)
-    pending = Pending({})
-    publisher = Publisher(bus, pending, 1, 0, lambda: START, lambda: START)
+    pending = Pending({}, lambda: START)
+    publisher = Publisher(bus, pending, 1, 0, lambda: START)
     pending.wake()
     task = asyncio.create_task(publisher.run())
     async with asyncio.timeout(5):
@@ -200,8 +214,8 @@ async def test_what_others_put_on_the_subject_holds_nothing_up(bus: Bus) -> None
 async def test_an_ingest_that_was_taken_over_can_publish_nothing(bus: Bus) -> None:
     """A later lease has published: the broker refuses, and this one stops."""
     await bus.append(_encoded(frame(1, [2000.0], epoch=2)), 0, 5)
-    pending = Pending({})
-    publisher = Publisher(bus, pending, 1, 0, lambda: START, lambda: START)
+    pending = Pending({}, lambda: START)
+    publisher = Publisher(bus, pending, 1, 0, lambda: START)
     pending.wake()
     with pytest.raises(Fenced, match="lease 2"):
         async with asyncio.timeout(5):

@@ -92,8 +92,8 @@ class Ingest:
         self._lanes: dict[tuple[str, str, int], Lane] = {}
         self._natures: dict[str, Nature] = {}
         self._recording = any(feed.nature is Nature.RECORDING for feed in feeds)
-        self._pending = Pending(self._natures)
-        self._publisher = Publisher(bus, self._pending, start.epoch, start.last_sequence, lambda: self.clock, now_us)
+        self._pending = Pending(self._natures, lambda: self.clock)
+        self._publisher = Publisher(bus, self._pending, start.epoch, start.last_sequence, now_us)
         self._changed: dict[str, Lane] = {}
         self._latest: dict[str, Lane] = {}
         self._quotes_due = asyncio.Event()

@@ -6,7 +6,7 @@ rows until their frame is closed, then as columns. Bounded: `room` is cleared wh
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from hub.arbiter import Desk, Happened
 from hub.frame import MAX_TICKS, Event, Frame, Refusal, empty
@@ -49,8 +49,9 @@ class Lane:
 class Pending:
     """Filled by ingest, emptied by the publisher."""
 
-    def __init__(self, natures: Mapping[str, Nature]) -> None:
+    def __init__(self, natures: Mapping[str, Nature], clock: Callable[[], int]) -> None:
         self._natures = natures
+        self._clock = clock
         self._frames: deque[Frame] = deque([empty()])
         self._rows: list[Row] = []  # of the last frame
         self._count = 1  # of frames begun
@@ -107,7 +108,8 @@ class Pending:
         self._work.set()
 
     async def take(self) -> Frame:
-        """The oldest frame, as soon as there is anything to publish; its head is the publisher's to fill."""
+        """The oldest frame, as soon as there is anything to publish, with the clock as it was when it was closed: what
+        came meanwhile waits in others. The rest of its head is the publisher's to fill."""
         await self._work.wait()
         if len(self._frames) == 1:
             self._close()
@@ -137,6 +139,7 @@ class Pending:
                 frame.instrument, frame.source, frame.kind, frame.verdict, frame.venue_time, frame.received_at,
                 frame.price, frame.bid, frame.ask, frame.volume, frame.vendor_number,
             ) = map(list, zip(*rows, strict=True))  # fmt: skip
+        frame.clock = self._clock()
         self._rows = []
         self._count += 1
         self._instruments.clear()

@@ -42,7 +42,6 @@ class Publisher:
         pending: Pending,
         epoch: int,
         last_sequence: int,
-        clock: Callable[[], int],
         now_us: Callable[[], int],
     ) -> None:
         self.bus = bus
@@ -53,7 +52,6 @@ class Publisher:
         self.trouble = ""
         self.busy = False  # a frame is not acknowledged yet
         self._pending = pending
-        self._clock = clock
         self._now_us = now_us
         self._number = 0
         self._full = asyncio.Event()
@@ -63,7 +61,7 @@ class Publisher:
             frame = await self._pending.take()
             self.busy = True
             self._number += 1
-            frame.epoch, frame.number, frame.clock = self.epoch, self._number, self._clock()
+            frame.epoch, frame.number = self.epoch, self._number
             frame.opened_at = frame.opened_at or self._now_us()
             await self._store(encode(frame))
             self.busy = False
