@@ -237,6 +237,13 @@ class Desk:
         silent_for = now - max(self._last_of.get(self.speaker, 0), self.last_at)
         return silent_for > self._fresh_for.get(self.speaker, 0)
 
+    def forget_stamps(self, source: str) -> None:
+        """Its clock is another one from here on: what it has stamped makes nothing late any more."""
+        for lane in [lane for lane in self._newest if lane[0] == source]:
+            del self._newest[lane]
+        if source == self.speaker:
+            self.stamped = NEVER
+
     def advance(self, now: int) -> tuple[Happened, ...]:
         """What the clock alone brings: opening, closing, staleness. Cheap while nothing is due."""
         events: tuple[Happened, ...] = ()

@@ -15,7 +15,10 @@ import msgspec
 import pytest
 
 from hub import check as checks
-from hub.check import LOCK, check, clock, lock, port, reach, space
+from hub.bus import STATUS, connect
+from hub.check import LOCK, check, clock, lock, port, reach, running, space
+from hub.check.finding import Finding
+from hub.config import Config
 from hub.model import Nature
 from hub.plugin import GiveUp
 
@@ -259,3 +262,26 @@ async def test_a_bus_of_ones_own_is_reached_with_its_token(tmp_path: Path, nats_
     assert code == 1
     assert "set TOCSIN_BUS_TOKEN" in said
     assert "tok-5ecret" not in said
+
+
+async def test_what_a_running_hub_found_of_a_clock_is_a_problem_with_its_cure(
+    tmp_path: Path, nats_server: "NatsServer"
+) -> None:
+    """Only ticks tell: a hub that does not run knows nothing of it."""
+    said = 'fxcm\'s clock looks 5 h behind: set time_zone = "Etc/GMT+5" in [feeds.fxcm]'
+    feeds = [{"name": "fxcm", "clock": [said]}, {"name": "oanda", "clock": []}, {"name": "of an older version"}]
+    config = Config(folder=tmp_path)
+    assert [found async for found in running.look(config)] == []
+    address = {"pid": os.getpid(), "bus_url": nats_server.url, "bus_token": nats_server.token}
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "hub.json").write_bytes(msgspec.json.encode(address))
+
+    async def answer(_: bytes) -> bytes:
+        return msgspec.json.encode({"service": "ingest", "feeds": feeds})
+
+    async with connect(nats_server.url, nats_server.token, "test") as bus, bus.serve(STATUS, answer):
+        await bus.client.flush()
+        found = [one async for one in running.look(config)]
+    assert found == [
+        Finding("clock of fxcm", "fxcm's clock looks 5 h behind", 'set time_zone = "Etc/GMT+5" in [feeds.fxcm]')
+    ]

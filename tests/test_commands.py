@@ -956,6 +956,7 @@ async def test_status_tells_what_each_service_says(here: Room, tmp_path: Path) -
         "refused": {"bid above ask": 3},
         "last_tick_at": NOW - 5 * SECOND_US,
         "restarts": 1,
+        "clock": ['demo\'s clock looks 5 h behind: set time_zone = "Etc/GMT+5" in [feeds.demo]'],
     }
     said = [
         {"service": "ingest", "feeds": [feed], "frames": 7, "ticks": 1200, "sources": {"XAU-USD": "demo"}},
@@ -983,6 +984,7 @@ async def test_status_tells_what_each_service_says(here: Room, tmp_path: Path) -
         "5 s ago",
         "bid above ask 3",
     )
+    assert 'Clock: demo\'s clock looks 5 h behind: set time_zone = "Etc/GMT+5" in [feeds.demo].' in text
     assert "Engine: at frame 7, 2 behind." in text
     assert "Tick to hand-over: p50 1.5 ms, p95 2.0 ms." in text
     assert "Delivery: 1 due, 5 sent, 3 held through quiet hours." in text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -25,6 +26,33 @@ TRADES = (
     b' {"symbol": "btcusdt", "price": 61837.64, "number": 3735683260, "maker": true}]'
 )
 THE_QUOTE = Tick(instrument="XAU-USD", kind=Kind.QUOTE, bid=4389.05, ask=4389.71, venue_time=1_787_059_781_075_000)
+
+
+@pytest.mark.parametrize(
+    ("time", "zone", "utc"),
+    [
+        ('"2026-08-18T13:29:41.075Z"', "Europe/Athens", "2026-08-18T13:29:41.075+00:00"),
+        ('"2026-08-18T13:29:41.075"', "Europe/Athens", "2026-08-18T10:29:41.075+00:00"),
+        ('"2026.01.18 13:29"', "Europe/Athens", "2026-01-18T11:29:00.000+00:00"),
+        ('"2026.01.18 13:29"', "", "2026-01-18T13:29:00.000+00:00"),
+        ("1787059781075", "Europe/Athens", "2026-08-18T10:29:41.075+00:00"),
+        ("1787059781", "Etc/GMT+5", "2026-08-18T18:29:41.000+00:00"),
+        ("1787059781", "", "2026-08-18T13:29:41.000+00:00"),
+    ],
+)
+def test_times_are_by_the_clock_of_the_time_zone_that_is_set(time: str, zone: str, utc: str) -> None:
+    """Numbers too: MetaTrader counts its broker's wall clock. What names its zone is meant so."""
+    message = b'{"instrument":"X","price":1,"time":%s}' % time.encode()
+    (tick,) = nats.parse(message, {}, nats.zone_of_setting(zone))
+    assert isinstance(tick, Tick)
+    since_1970 = datetime.fromisoformat(utc) - datetime(1970, 1, 1, tzinfo=UTC)
+    assert tick.venue_time == since_1970 // timedelta(microseconds=1)
+
+
+def test_a_time_zone_that_there_is_none_of_is_said() -> None:
+    """With how one is written, before anything is read by it."""
+    with pytest.raises(GiveUp, match='no time zone "Mars"'):
+        nats.zone_of_setting("Mars")
 
 
 def reasons(updates: list[Tick | Refused]) -> list[str]:

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parent.parent
 FLOORS = [
     {"model"},
     {"plugin", "wording", "config", "frame", "retry", "units", "sessions", "evidence", "outgoing", "render", "forms",
-     "normalize", "arbiter", "instruments", "rules", "logs", "load", "spans", "currencies", "schedule",
+     "normalize", "arbiter", "clocks", "instruments", "rules", "logs", "load", "spans", "currencies", "schedule",
      "lots", "portfolio", "summary", "i18n", "locale", "quiet", "waiting", "splits"},
     {"bus", "broker", "lock", "child", "history", "ledger", "cache", "reader"},
     {"ingest", "recorder", "engine", "delivery", "commands", "quotes", "bothost", "supervise", "check", "testing",

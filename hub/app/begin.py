@@ -8,6 +8,7 @@ from functools import partial
 from hub import bus as names
 from hub import load, reader
 from hub.bus import Bus
+from hub.clocks import LATE_US
 from hub.config import FeedSection
 from hub.frame import lane
 from hub.history import History
@@ -69,7 +70,8 @@ async def start_of_ingest(bus: Bus, history: History, epoch: int, splits: Splits
 
 
 def _stamp(stamps: dict[str, dict[tuple[str, int], int]], tick: Tick) -> None:
-    if tick.venue_time is not None:
+    """A stamp from well after its tick was received is of a wrong clock, and would make late whatever comes."""
+    if tick.venue_time is not None and (tick.received_at is None or tick.venue_time <= tick.received_at + LATE_US):
         known = stamps.setdefault(tick.instrument, {})
         known[tick.source, tick.kind] = max(known.get((tick.source, tick.kind), tick.venue_time), tick.venue_time)
 

@@ -1,7 +1,8 @@
 """`tocsin check`: is the configuration right, and would each edge that it names open now?
 
 Prints every problem of the configuration at once, with file:line and the line to change. When there is none it
-tries the edges, a line each: data folder, its lock, SQLite, servers of stores, broker, feeds, bots, clock; a problem
+tries the edges, a line each: data folder, its lock, SQLite, servers of stores, broker, feeds (and what a hub that runs
+found wrong about their clocks), bots, clock; a problem
 comes with its cure. Starts nothing and leaves nothing behind; every look outside ends within LOOK_S. Depends on the
 edges (hub.broker, hub.bus), hub.config and hub.load; rich colours it on a terminal.
 """
@@ -24,7 +25,7 @@ from rich.console import Console
 from rich.text import Text
 
 from hub.broker import BrokerProblem, find_binary
-from hub.check import stores
+from hub.check import running, stores
 from hub.check.finding import LOOK_S, Finding
 from hub.config import BotSection, Config, ConfigProblems, FeedSection, load
 from hub.load import bot, feed, listed, missing_library, settings_of
@@ -68,6 +69,8 @@ async def look(config: Config) -> AsyncIterator[Finding]:
         yield finding
     for feeds_finding in await asyncio.gather(*(_feed(one) for one in config.feeds if one.enabled)):
         yield feeds_finding
+    async for finding in running.look(config):
+        yield finding
     for one in config.bots:
         if one.enabled:
             yield _bot(one)

@@ -1,7 +1,8 @@
 """Ingest: supervises feeds and turns what they emit into the one ordered stream.
 
 `emit` normalises a tick, asks the arbiter and appends it to the pending frames (`pending`); the publisher (`publish`)
-moves them into the stream, one in flight. Full means that `emit` waits, and so the vendor's socket. Accepted means
+moves them into the stream, one in flight. A clock that is found wrong (hub.clocks)
+stamps nothing: such ticks have no venue_time. Full means that `emit` waits, and so the vendor's socket. Accepted means
 acknowledged by the stream. Also from here: a Quote on core NATS for whoever wants the newest only, and a heartbeat
 frame each second, which is the clock of all readers. Depends on hub.bus, hub.arbiter and hub.normalize; what was
 accepted before it is told as `Start`.
@@ -22,6 +23,7 @@ import structlog
 from hub import bus as names
 from hub.arbiter import PRICE, Desk, Happened, Judged
 from hub.bus import Bus
+from hub.clocks import SELDOM_US, Watch
 from hub.frame import EventKind, Refusal, lane
 from hub.ingest.day import Day
 from hub.ingest.feeds import FeedRun, supervise
@@ -232,11 +234,26 @@ class Ingest:
         if received_at > self.clock:
             self.clock = received_at
         feed.last_tick_at = now
+        if received_at >= known.look_at:
+            self._look_at_clock(feed, known, item.venue_time, received_at)
+        if known.watch.doubt and item.venue_time is not None and not known.watch.believes(item.venue_time, received_at):
+            item = msgspec.structs.replace(item, venue_time=None)
         judged = known.desk.judge(None, source, item.kind, price, item.venue_time, received_at)
         if judged is PRICE:
             self._append(item, known, price, received_at, Verdict.PRICE, now)
         else:
             self._append_judged(judged, item, known, price, received_at)
+
+    def _look_at_clock(self, feed: FeedRun, known: Lane, venue_time: int | None, received_at: int) -> None:
+        """Seldom (hub.clocks says when). What a market shows while it is closed says nothing."""
+        watch, known.look_at = known.watch, received_at + SELDOM_US
+        if venue_time is None or not known.desk.open:
+            return
+        changed = watch.see(venue_time, received_at)
+        known.look_at = watch.look_at
+        if changed:
+            known.desk.forget_stamps(known.source)
+            feed.clock_found(known.source, known.name, watch.finding)
 
     def _append_judged(self, judged: Judged, item: Tick, known: Lane, price: float, received_at: int) -> None:
         """Anything but the ordinary: first what the arbiter says beside its verdict, then the tick, unless it is held
@@ -351,7 +368,8 @@ class Ingest:
         self._fresh_for_us.setdefault(source, self._fresh_for_us.get(feed.name, 0))
         name = lane(instrument, kind)
         number = self._marks.get(source, {}).get(name, -1)
-        found = self._lanes[key] = Lane(name, source, instrument, desk, self._start.day(instrument), number)
+        day, watch = self._start.day(instrument), Watch(streams=feed.nature is not Nature.POLLED)
+        found = self._lanes[key] = Lane(name, source, instrument, desk, day, number, watch)
         return found
 
     async def _publish_quotes(self) -> None:

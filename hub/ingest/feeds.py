@@ -1,6 +1,6 @@
 """The supervision of feeds: each runs for ever, comes back with jittered back-off, and is restarted when it is mute.
 
-One feed's failure touches no other. Depends on hub.plugin and hub.retry; what a tick means is the caller's.
+One feed's failure touches no other. Depends on hub.clocks, hub.plugin and hub.retry; what a tick means is the caller's.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 
+from hub import clocks
 from hub.model import Nature
 from hub.plugin import Emit, GiveUp, Last, TryLater
 from hub.retry import backoff
@@ -41,6 +42,7 @@ class FeedRun:
         self.last_tick_at: int | None = None
         self.restarts = 0
         self.lines: int | None = None  # what a recording held, at its end
+        self.clocks: dict[tuple[str, str], clocks.Finding] = {}  # (source, lane) → what is wrong with its clock
 
     @property
     def ticks(self) -> int:
@@ -53,6 +55,30 @@ class FeedRun:
             log.info("a feed is back", feed=self.name, after=self.reason)
         self.state, self.reason = "live", ""
 
+    def clock_found(self, source: str, lane: str, finding: clocks.Finding | None) -> None:
+        """None: that clock is right. Told once for all instruments of a source, and when none is left."""
+        before = self.clock_told()
+        if finding is None:
+            self.clocks.pop((source, lane), None)
+        else:
+            self.clocks[source, lane] = finding
+        after = self.clock_told()
+        for said in after:
+            if said not in before:
+                log.warning("a source's clock looks wrong", feed=self.name, source=source, reason=said)
+        for said in before:
+            if said not in after:
+                log.info("a source's clock has changed", feed=self.name, source=source, before=said)
+
+    def clock_told(self) -> list[str]:
+        """A sentence for each source and sort of finding."""
+        sorts = {(source, one.zone_us, one.by_us > 0): one for (source, _), one in reversed(self.clocks.items())}
+        zone = getattr(self.settings, "time_zone", None)
+        return [
+            clocks.told(self.name if source == self.source else source, one, self.name, time_zone=zone)
+            for (source, *_), one in reversed(sorts.items())
+        ]
+
     def told(self) -> dict[str, Any]:
         return {
             "name": self.name,
@@ -60,6 +86,7 @@ class FeedRun:
             "state": self.state,
             "reason": self.reason,
             "nature": self.nature.value,
+            "clock": self.clock_told(),
             "ticks": self.ticks,
             "repeats": self.repeats,
             "refused": dict(self.refused),

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 
 from hub.arbiter import Desk, Happened
+from hub.clocks import Watch
 from hub.frame import MAX_TICKS, Event, Frame, Refusal, empty
 from hub.ingest.day import Day
 from hub.model import Nature, Tick, Verdict
@@ -27,11 +28,13 @@ class Lane:
     """What ingest keeps of one (source, instrument, kind), so that a tick costs one look-up."""
 
     __slots__ = (
-        "behind", "changed", "day", "desk", "frame", "instrument", "instrument_at", "name", "number", "price", "source",
-        "source_at", "tick",
+        "behind", "changed", "day", "desk", "frame", "instrument", "instrument_at", "look_at", "name",
+        "number", "price", "source", "source_at", "tick", "watch",
     )  # fmt: skip
 
-    def __init__(self, name: str, source: str, instrument: str, desk: Desk, day: Day, number: int) -> None:
+    def __init__(
+        self, name: str, source: str, instrument: str, desk: Desk, day: Day, number: int, watch: Watch
+    ) -> None:
         self.name = name
         self.source = source
         self.instrument = instrument
@@ -42,6 +45,8 @@ class Lane:
         self.tick: Tick | None = None  # the newest that moved the price
         self.price = 0.0
         self.changed = False  # since the last quote went out
+        self.watch = watch  # over the clock that stamps its ticks
+        self.look_at = 0  # the received_at from which on it wants to see one
         self.frame = 0  # in which (counted, not held: a quiet lane must not keep a frame alive) ...
         self.instrument_at = self.source_at = 0  # ... these are its places in the tables
 

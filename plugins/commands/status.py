@@ -94,6 +94,8 @@ def ingest_lines(ingest: Mapping[str, Any]) -> Iterable[str]:
     yield f"Ingest: {', '.join(parts)}."
     if ingest.get("error"):
         yield f"Feeds are held back: {ingest['error']}."
+    for feed in ingest.get("feeds", ()):
+        yield from (f"Clock: {said}." for said in feed.get("clock") or ())
     sources = ingest.get("sources") or {}
     if sources:
         spoken = (f"{name} by {source or 'nobody'}" for name, source in sorted(sources.items()))

@@ -53,7 +53,7 @@ from plugins.feeds.recordings.formats import (
 from plugins.feeds.recordings.opening import opened
 from plugins.feeds.recordings.survey import Survey, sample, survey
 from plugins.feeds.recordings.tables import OWN_HEADER, columns_of, own_table, table
-from plugins.feeds.recordings.times import hours_of, moment_us, zone_of
+from plugins.feeds.recordings.times import hours_of, moment_us, wall_us, zone_of
 
 __all__ = [
     "BARS",
@@ -73,6 +73,7 @@ __all__ = [
     "source_of",
     "stem",
     "updates",
+    "wall_us",
     "zone_of",
 ]
 

@@ -82,6 +82,15 @@ def moment_us(text: str | float, zone: tzinfo | None = None) -> int:
     return round(number) if size < 1e17 else int(number) // 1000
 
 
+def wall_us(text: str | float, zone: tzinfo | None) -> int:
+    """The same where numbers too count a wall clock of that zone since 1970, as MetaTrader's do."""
+    at = moment_us(text, zone)
+    if zone is None or _number(text) is None:
+        return at
+    wall = EPOCH.replace(tzinfo=None) + at * ONE_US
+    return (wall.replace(tzinfo=zone) - EPOCH) // ONE_US
+
+
 def says_zone(text: str) -> bool:
     """Whether a time is one instant wherever it was written."""
     return _number(text) is not None or _moment(text.strip()).tzinfo is not None
