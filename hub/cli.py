@@ -38,7 +38,14 @@ SaveTo = Annotated[
 ]
 Roles = Annotated[str | None, Parameter(name="--roles", help="What this process does, comma separated: ingest,record.")]
 Words = Annotated[str, Parameter(allow_leading_hyphen=True, help='What to ask, as in a chat: "price gold".')]
-Recording = Annotated[Path, Parameter(help="The file to play.")]
+Recording = Annotated[str, Parameter(help="The files to play; FILE@Etc/GMT+5 says the time zone of its stamps.")]
+Formats = Annotated[
+    list[str], Parameter(name="--format", negative="", help="How the recording is written; one for all, or one each.")
+]
+Instruments = Annotated[
+    list[str],
+    Parameter(name="--instrument", negative="", help="Whose prices it holds, as XAU-USD; one for all, or one each."),
+]
 AlertLines = Annotated[
     list[str] | None, Parameter(name="--alert", negative="", help='An alert to set first: "gold > 2400".')
 ]
@@ -73,10 +80,9 @@ def demo(
 
 @app.command
 def replay(
-    file: Recording,
-    *,
-    format: Annotated[str, Parameter(help="How the recording is written.")],
-    instrument: Annotated[str, Parameter(help="Whose prices it holds, such as XAU-USD.")],
+    *files: Recording,
+    format: Formats,
+    instrument: Instruments,
     date: Annotated[str, Parameter(help="The day of a recording that holds times only, as 2026-11-20.")] = "",
     speed: Annotated[str, Parameter(help="max, or so many times as fast as it was.")] = "max",
     times: Annotated[Literal["kept", "shifted"], Parameter(help="The recording's own times, or as of now.")] = "kept",
@@ -85,13 +91,14 @@ def replay(
     data: OwnFolder = None,
     json: AsJson = False,
 ) -> int:
-    """Play a recording through a whole hub and tell what rang."""
+    """Play recordings through a whole hub and tell what rang."""
     from hub import replay
+    from hub.replay.asked import Asked
 
-    asked = replay.Asked(
-        file=file,
-        format=format,
-        instrument=instrument,
+    asked = Asked(
+        files=files,
+        formats=format,
+        instruments=instrument,
         date=date,
         speed=speed,
         times=times,

@@ -110,7 +110,10 @@ class Feed(Protocol):
     A source that keeps history may also have `async def backfill(settings, symbols, start_us, end_us, emit)`: it emits
     (EmitCandles) the candles that start in that range, which are over, and returns; like `run` it never retries. And
     one that knows the splits of stocks `async def splits(settings, symbols, start_us, end_us)`: of each in that span
-    (instrument id, "2014-06-09", new shares, old ones)."""
+    (instrument id, "2014-06-09", new shares, old ones).
+
+    A recording may have `source(settings)`, by which its ticks are counted, and `paced(settings)`: whether it keeps
+    time by itself. Recordings that do not are played together in the order of their times."""
 
     Settings: type[msgspec.Struct]
     NATURE: Nature

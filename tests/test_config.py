@@ -273,6 +273,15 @@ def test_a_recording_must_be_alone(tmp_path: Path) -> None:
     assert "a recording must have a data folder of its own" in text
 
 
+def test_recordings_may_be_played_together(tmp_path: Path) -> None:
+    """Two vendors of one day, say; beside a live feed each of them is named."""
+    tapes = '[feeds.tape]\n[feeds.other]\nmodule = "tape"\n'
+    assert [one.name for one in read(tmp_path, tapes).feeds] == ["tape", "other"]
+    found = problems(tmp_path, f"{tapes}[feeds.prices]\n")
+    assert [key for _, key, _ in found] == ["feeds.tape", "feeds.other"]
+    assert all("plays a recording beside prices:" in text for _, _, text in found)
+
+
 def test_the_data_folder_stands_beside_the_file_unless_it_is_given(tmp_path: Path, monkeypatch: Any) -> None:
     """A relative folder belongs to the file; one from the command line belongs to where it was typed."""
     monkeypatch.chdir("/")

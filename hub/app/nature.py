@@ -16,9 +16,9 @@ from hub.plugin import GiveUp
 
 
 def recording(config: Config) -> str:
-    """The name of the file that is played, if one is."""
+    """The names of the files that are played, if any are."""
     played = [str((feed.settings or {}).get("file", "")) for feed in config.feeds if feed.module == "replay"]
-    return Path(played[0]).name if played else ""
+    return ", ".join(Path(file).name for file in played)
 
 
 async def stored_nature(ledger: Ledger) -> str:

@@ -360,10 +360,12 @@ class Reading:
                 )
 
     def _recording_alone(self, feeds: tuple[FeedSection, ...]) -> None:
-        others = [one.name for one in feeds if one.enabled]
+        """Recordings may be played together, but beside nothing else."""
+        played = {key[1] for key in self.recordings}
+        others = [one.name for one in feeds if one.enabled and one.name not in played]
         for key in self.recordings:
-            if len(others) > 1:
-                rest = listed(name for name in others if name != key[1])
+            if others:
+                rest = listed(others)
                 self.wrong(
                     key,
                     f"plays a recording beside {rest}: a recording must have a data folder of its own; give it its own "

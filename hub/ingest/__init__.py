@@ -1,7 +1,7 @@
 """Ingest: supervises feeds and turns what they emit into the one ordered stream.
 
 `emit` normalises a tick, asks the arbiter and appends it to the pending frames (`pending`); the publisher (`publish`)
-moves them into the stream, one in flight. A clock that is found wrong (hub.clocks)
+moves them into the stream, one in flight. Recordings take turns (`together`). A clock that is found wrong (hub.clocks)
 stamps nothing: such ticks have no venue_time. Full means that `emit` waits, and so the vendor's socket. Accepted means
 acknowledged by the stream. Also from here: a Quote on core NATS for whoever wants the newest only, and a heartbeat
 frame each second, which is the clock of all readers. Depends on hub.bus, hub.arbiter and hub.normalize; what was
@@ -29,6 +29,7 @@ from hub.ingest.day import Day
 from hub.ingest.feeds import FeedRun, supervise
 from hub.ingest.pending import Behind, Lane, Pending
 from hub.ingest.publish import Fenced, Publisher
+from hub.ingest.together import Together
 from hub.model import MOVES, SECOND_US, Nature, Quote, Refused, Tick, Verdict
 from hub.normalize import price_of
 from hub.plugin import Catalogue, Emit
@@ -94,6 +95,8 @@ class Ingest:
         self._lanes: dict[tuple[str, str, int], Lane] = {}
         self._natures: dict[str, Nature] = {}
         self._recording = any(feed.nature is Nature.RECORDING for feed in feeds)
+        self._places = {feed.name: place for place, feed in enumerate(f for f in feeds if _takes_turns(f))}
+        self._together = Together(len(self._places)) if len(self._places) > 1 else None
         self._pending = Pending(self._natures, lambda: self.clock)
         self._publisher = Publisher(bus, self._pending, start.epoch, start.last_sequence, now_us)
         self._changed: dict[str, Lane] = {}
@@ -126,6 +129,8 @@ class Ingest:
         lines = await supervise(
             feed, self._emit_of(feed), lambda: self._settled(feed), lambda: self._expected(feed), HINT
         )
+        if self._together is not None and feed.name in self._places:
+            self._together.leave(self._places[feed.name])
         if lines is not None:
             self._finish(feed, lines)
 
@@ -142,7 +147,16 @@ class Ingest:
             if not room.is_set():
                 await room.wait()
 
-        return emit
+        together, place = self._together, self._places.get(feed.name)
+        if together is None or place is None:
+            return emit
+
+        async def emit_in_turn(item: Tick | Refused) -> None:
+            if isinstance(item, Tick) and item.received_at is not None:
+                await together.turn(place, item.received_at)
+            await emit(item)
+
+        return emit_in_turn
 
     def _settled(self, feed: FeedRun) -> dict[str, int]:
         """The vendor numbers last accepted or refused from it, by lane."""
@@ -161,7 +175,8 @@ class Ingest:
 
     def _finish(self, feed: FeedRun, lines: int) -> None:
         for desk in self._desks.values():
-            self._let_go(desk, None)
+            if desk.held is not None and desk.held.source == feed.source:
+                self._let_go(desk, None)
         feed.state, feed.reason, feed.lines = "finished", "", lines
         self._pending.event(Happened(EventKind.FINISHED, self.clock, feed.name, str(lines)), "")
         log.info("a recording has ended", feed=feed.name, lines=lines)
@@ -434,6 +449,10 @@ class Ingest:
             "stale": sorted(name for name, desk in self._desks.items() if desk.stale_since is not None),
             "error": publisher.trouble,
         }
+
+
+def _takes_turns(feed: FeedRun) -> bool:
+    return feed.nature is Nature.RECORDING and not feed.paced
 
 
 def _holds(known: Lane) -> bool:

@@ -24,7 +24,8 @@ STOP_S = 5.0
 
 
 class FeedRun:
-    """A configured feed and what is told of it. `source` is how its ticks and refusals are counted."""
+    """A configured feed and what is told of it. `source` is how its ticks and refusals are counted. `paced`: it is a
+    recording that keeps time by itself."""
 
     def __init__(self, name: str, module: Any, settings: Any, symbols: Mapping[str, str], mute_after_s: float) -> None:
         self.name = name
@@ -34,6 +35,7 @@ class FeedRun:
         self.mute_after_s = mute_after_s
         self.nature: Nature = module.NATURE
         self.source: str = module.source(settings) if hasattr(module, "source") else name
+        self.paced = bool(module.paced(settings)) if hasattr(module, "paced") else False
         self.state = "waiting"
         self.reason = ""
         self.seen = 0  # whatever it emitted
