@@ -60,8 +60,8 @@ def judge(by_us: int) -> Finding | None:
 
 
 class Watch:
-    """Give it a tick's times once `received_at` has reached `look_at`. While there is `doubt` ask it which stamps to
-    believe."""
+    """Give it a tick's times once `received_at` has reached `look_at`. While there is `doubt`, ask it of every stamp
+    whether to believe it."""
 
     __slots__ = ("_new", "_samples", "_settled", "_stamp", "doubt", "finding", "look_at")
 
@@ -92,10 +92,12 @@ class Watch:
         return self._judge()
 
     def believes(self, venue_time: int, received_at: int) -> bool:
-        """Of a clock that is not known yet: whether this stamp alone would speak against it. So the first minute of
-        every start leaves no candles hours away either."""
+        """Whether a stamp is used. Of a clock that is not known yet: unless it alone would speak against it, so that
+        the first minute of a start leaves no candles hours away either."""
+        if not self.doubt:
+            return True
         if self.finding is not None:
-            return not self.finding.distrusted
+            return False
         found = judge(received_at - venue_time)
         return found is None or not found.distrusted
 

@@ -23,7 +23,7 @@ import structlog
 from hub import bus as names
 from hub.arbiter import PRICE, Desk, Happened, Judged
 from hub.bus import Bus
-from hub.clocks import SELDOM_US, Watch
+from hub.clocks import Watch
 from hub.frame import EventKind, Refusal, lane
 from hub.ingest.day import Day
 from hub.ingest.feeds import FeedRun, supervise
@@ -249,26 +249,23 @@ class Ingest:
         if received_at > self.clock:
             self.clock = received_at
         feed.last_tick_at = now
-        if received_at >= known.look_at:
-            self._look_at_clock(feed, known, item.venue_time, received_at)
-        if known.watch.doubt and item.venue_time is not None and not known.watch.believes(item.venue_time, received_at):
-            item = msgspec.structs.replace(item, venue_time=None)
+        if received_at >= known.look_at and item.venue_time is not None:
+            item = self._look_at_clock(feed, known, item, item.venue_time, received_at)
         judged = known.desk.judge(None, source, item.kind, price, item.venue_time, received_at)
         if judged is PRICE:
             self._append(item, known, price, received_at, Verdict.PRICE, now)
         else:
             self._append_judged(judged, item, known, price, received_at)
 
-    def _look_at_clock(self, feed: FeedRun, known: Lane, venue_time: int | None, received_at: int) -> None:
-        """Seldom (hub.clocks says when). What a market shows while it is closed says nothing."""
-        watch, known.look_at = known.watch, received_at + SELDOM_US
-        if venue_time is None or not known.desk.open:
-            return
-        changed = watch.see(venue_time, received_at)
-        known.look_at = watch.look_at
-        if changed:
+    def _look_at_clock(self, feed: FeedRun, known: Lane, item: Tick, venue_time: int, received_at: int) -> Tick:
+        """Of a clock that is right seldom, of one in doubt at every tick: those that it has stamped wrongly go on
+        without a stamp. What a market shows while it is closed says nothing."""
+        watch = known.watch
+        if received_at >= watch.look_at and known.desk.open and watch.see(venue_time, received_at):
             known.desk.forget_stamps(known.source)
             feed.clock_found(known.source, known.name, watch.finding)
+        known.look_at = 0 if watch.doubt else max(watch.look_at, received_at + 1)
+        return item if watch.believes(venue_time, received_at) else msgspec.structs.replace(item, venue_time=None)
 
     def _append_judged(self, judged: Judged, item: Tick, known: Lane, price: float, received_at: int) -> None:
         """Anything but the ordinary: first what the arbiter says beside its verdict, then the tick, unless it is held
