@@ -279,12 +279,10 @@ class Chat:
 
 
 def footer(message: Message, now: int) -> str:
-    """How long it took, where nothing of it was held, and what can be said next."""
+    """When it was told, and what can be said next."""
     told = f"rang {wording.clock(now, 'UTC', now)} UTC"
     if any(each.held_until is not None for each in message.notifications):
         told = f"told {wording.clock(now, 'UTC', now)} UTC"
-    elif message.notifications:
-        told += f", {wording.duration(now - max(each.ticked_at for each in message.notifications))} after its tick"
     ids = {each.alert_id for each in message.notifications if each.alert_id is not None}
     return f"{told}; more: why {ids.pop()}" if len(ids) == 1 else told
 

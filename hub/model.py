@@ -458,7 +458,7 @@ class Notification(Noun, frozen=True, kw_only=True):
     urgent: bool = False  # its owner wants it before all others, and louder where the platform can
     nature: Nature = Nature.LIVE
     created_at: int  # wall time of the commit
-    ticked_at: int  # wall time at which the tick entered the hub
+    ticked_at: int | None  # wall time at which the tick entered the hub; none brought what somebody asked for
     held_until: int | None = None  # the end of the quiet hours through which it waited, wall time
 
 

@@ -1,15 +1,20 @@
 """What goes out of the hub: how the notifications of one message are worded, and which addresses may be called.
 
-Pure. `private` says whether an IP address lies on this machine or in a network behind it, also where it is wrapped
-in an IPv6 form that ends there. Depends on hub.model and hub.wording.
+Pure. How long a notification took, from its tick to the hand-over, is known only as it goes out, so it is worded here
+and not in the evidence that the engine wrote. The words are in the language that is spoken. `private` says whether an
+IP address lies on this machine or in a network behind it, also where it is wrapped in an IPv6 form that ends there.
+Depends on hub.i18n, hub.model and hub.wording.
 """
 
 import hashlib
 import ipaddress
 from collections.abc import Sequence
 
+import msgspec
+
+from hub.i18n import _
 from hub.model import SECOND_US, Button, Destination, Message, Notification
-from hub.wording import duration, moment
+from hub.wording import duration, moment, own
 
 IN_FULL = 5
 LATE_US = 120 * SECOND_US
@@ -20,7 +25,9 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 def message(destination: Destination, notifications: Sequence[Notification], now: int | None = None) -> Message:
     """One message for all of them, in the order given. Its id follows from what is in it: the same notifications
-    sent again are the same message, so that a receiver can tell. `now`, wall time, tells what is told late."""
+    sent again are the same message, so that a receiver can tell. `now`, wall time, tells how long they took, in their
+    own texts too, which platforms word by themselves; a message that is tried again tells the longer time."""
+    notifications = [timed(one, now) for one in notifications]
     title, text = worded(notifications, now)
     return Message(
         id=message_id(notifications),
@@ -46,11 +53,14 @@ def worded(notifications: Sequence[Notification], now: int | None = None) -> tup
         (one,) = notifications
         return one.title, _joined(_evidence(one), held(one), late(one, now))
     count, quiet = len(notifications), sum(n.held_until is not None for n in notifications)
-    title = f"{count} {'alerts' if all(n.alert_id is not None for n in notifications) else 'messages'}"
-    title += "" if not quiet else " in your quiet hours" if quiet == count else f", {quiet} of them in your quiet hours"
+    alerts = all(n.alert_id is not None for n in notifications)
+    title = (_("{count} alerts") if alerts else _("{count} messages")).format(count=count)
+    if quiet:
+        said = _(" in your quiet hours") if quiet == count else _(", {count} of them in your quiet hours")
+        title += said.format(count=quiet)
     title += _span(notifications)
     if count > IN_FULL:
-        return title, "\n".join(_line(n) for n in notifications)
+        return title, "\n".join(_line(n, now) for n in notifications)
     marks = [held(n) if quiet < count else "" for n in notifications]
     blocks = (_joined(n.title, _evidence(n), mark, late(n, now)) for n, mark in zip(notifications, marks, strict=True))
     return title, "\n\n".join(blocks)
@@ -58,14 +68,37 @@ def worded(notifications: Sequence[Notification], now: int | None = None) -> tup
 
 def held(notification: Notification) -> str:
     """Why one hears of it only now, where it was held; else nothing."""
-    return "" if notification.held_until is None else "held through your quiet hours"
+    return "" if notification.held_until is None else _("held through your quiet hours")
 
 
 def late(notification: Notification, now: int | None) -> str:
     """ "told 53 min after it rang", where delivery took so long that one has to know; else nothing."""
     waited_us = 0 if now is None else now - ready_at(notification)
-    since = "it rang" if notification.held_until is None else "your quiet hours ended"
-    return f"told {duration(waited_us)} after {since}" if waited_us > LATE_US else ""
+    rang, ended = _("told {time} after it rang"), _("told {time} after your quiet hours ended")
+    said = rang if notification.held_until is None else ended
+    return said.format(time=duration(waited_us)) if waited_us > LATE_US else ""
+
+
+def timed(notification: Notification, now: int | None) -> Notification:
+    """With how long it took, behind its source: "source kraken · 40 ms after the tick"."""
+    took, trigger = latency(notification, now), notification.trigger
+    if not took or trigger is None:
+        return notification
+    lines = notification.text.split("\n")
+    told = _("{time} after the tick").format(time=took)
+    at = next((i for i, line in enumerate(lines) if line.startswith(f"source {trigger.source}")), len(lines) - 1)
+    lines[at] = f"{lines[at]} · {told}" if lines[at] else told
+    return msgspec.structs.replace(notification, text="\n".join(lines))
+
+
+def latency(notification: Notification, now: int | None) -> str:
+    """ "40 ms", "1.3 s": from the tick's entry into the hub to now. Nothing for what no tick brought, and for what was
+    held, which says so."""
+    ticked_at = notification.ticked_at
+    if now is None or ticked_at is None or notification.trigger is None or notification.held_until is not None:
+        return ""
+    took_us = max(now - ticked_at, 0)
+    return duration(took_us) if not SECOND_US <= took_us < 60 * SECOND_US else own(f"{took_us / SECOND_US:.1f} s")
 
 
 def ready_at(notification: Notification) -> int:
@@ -96,10 +129,11 @@ def _joined(*lines: str) -> str:
     return "\n".join(filter(None, lines))
 
 
-def _line(notification: Notification) -> str:
-    """ "14:02:11 Gold rose to 2,400.12 USD (level 2,400.00): sell half"."""
+def _line(notification: Notification, now: int | None) -> str:
+    """ "14:02:11 Gold rose to 2,400.12 USD (level 2,400.00): sell half · 40 ms"."""
     note = f": {notification.note[:40]}" if notification.note else ""
-    return f"{moment(rang_at(notification)):%H:%M:%S} {notification.title}{note}"
+    took = latency(notification, now)
+    return f"{moment(rang_at(notification)):%H:%M:%S} {notification.title}{note}{f' · {took}' if took else ''}"
 
 
 def _span(notifications: Sequence[Notification]) -> str:
@@ -108,11 +142,8 @@ def _span(notifications: Sequence[Notification]) -> str:
         return ""
     times = [rang_at(n) for n in notifications]
     first, last = moment(min(times)), moment(max(times))
-    return (
-        f", {first:%H:%M} to {last:%H:%M} UTC"
-        if first.date() == last.date()
-        else f", {first:%d %b %H:%M} to {last:%d %b %H:%M} UTC"
-    )
+    form = "%H:%M" if first.date() == last.date() else "%d %b %H:%M"
+    return _(", {first} to {last} UTC").format(first=first.strftime(form), last=last.strftime(form))
 
 
 def _evidence(notification: Notification) -> str:

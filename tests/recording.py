@@ -242,7 +242,7 @@ def told_by_push(body: dict[str, Any]) -> list[str]:
     if not (several := re.match(r"(\d+) alerts\b", title)):
         return [title]
     if int(several[1]) > IN_FULL:
-        return [line.partition(" ")[2] for line in text.splitlines()]
+        return [line.partition(" ")[2].partition(" · ")[0] for line in text.splitlines()]  # without how long it took
     return [block.splitlines()[0] for block in text.split("\n\n")]
 
 

@@ -23,7 +23,7 @@ from hub.delivery import A_MESSAGE, AT_ONCE, Delivery, latency_ms, now_us
 from hub.ledger import Ledger, LedgerFull, open_ledger, outbox, quiet
 from hub.ledger.outbox import PER_DESTINATION, Due
 from hub.ledger.people import forget
-from hub.ledger.tables import alerts, destinations, notifications, owners, users
+from hub.ledger.tables import alerts, destinations, notifications, owners, triggers, users
 from hub.model import Destination, Instrument, Message, Notification
 from hub.plugin import GiveUp, Gone, Hub, TryLater
 
@@ -95,12 +95,28 @@ class House:
         await self.ledger.write(lambda c: c.execute(notifications.insert(), rows))
         return ids
 
-    async def offered(self, delivery: Delivery, count: int = 1, destination: int = 1) -> list[int]:
+    async def offered(self, delivery: Delivery, count: int = 1, destination: int = 1, **values: Any) -> list[int]:
         """Rows as the engine writes them: claimed in its own transaction, offered after it."""
         claim = {"claimed_by": delivery.worker, "claimed_until": now_us() + delivery.lease_us}
-        ids = await self.due(count, destination, **claim)
+        ids = await self.due(count, destination, **claim, **values)
         delivery.offer(await self.ledger.read(lambda c: outbox.load(c, ids, Catalogue().get)))
         return ids
+
+    async def rang(self, ticked_at: int) -> dict[str, Any]:
+        """What the rows of an alert have that rang by a tick of that time."""
+
+        def ring(connection: sa.Connection) -> int:
+            if connection.execute(sa.select(alerts.c.id)).scalar() is None:
+                _an_alert(connection)
+            generation = connection.execute(sa.select(sa.func.count()).select_from(triggers)).scalar_one()
+            made = triggers.insert().values(
+                alert_id=1, generation=generation, direction="up", level=1.0, price=2.0, received_at=1, source="demo",
+                nature="simulated", late=False, stream="s", sequence=1, ticked_at=ticked_at, created_at=1,
+            )  # fmt: skip
+            (number,) = connection.execute(made).inserted_primary_key or (0,)
+            return int(number)
+
+        return {"alert_id": 1, "trigger_id": await self.ledger.write(ring)}
 
     async def rows(self) -> dict[int, tuple[str, int, str]]:
         """State, attempts and reason by number."""
@@ -179,8 +195,9 @@ async def test_an_offer_needs_no_sweep(house: House) -> None:
     phone, delivery = Phone(), house.delivery()
     async with hosted(house, Sender(phone)), running(delivery):
         reads: list[object] = []
+        rang = await house.rang(now_us())
         delivery._ledger = _Watched(house.ledger, reads)  # type: ignore[assignment]
-        await house.offered(delivery)
+        await house.offered(delivery, **rang)
         async with asyncio.timeout(2):
             while not phone.got:
                 await asyncio.sleep(0)
@@ -490,6 +507,44 @@ async def test_order_holds_through_failures_and_floods(house: House, seed: int) 
     assert sent == expected
 
 
+async def test_a_message_tells_how_long_its_tick_took_at_the_hand_over_that_succeeds(house: House) -> None:
+    """So does `status`: one that was tried again took all that time, whoever was at fault. What no tick brought (a ring
+    that somebody asked for, a notice) is in neither."""
+    phone, delivery = Phone(), house.delivery()
+    texts = heard_by(phone)
+    phone.script = [TryLater("busy", 1.2), "ok"]
+    async with hosted(house, Sender(phone)), running(delivery):
+        told = "alert 1: gold"
+        ids = await house.offered(delivery, text=f"1 then 2\nsource demo\n{told}", **await house.rang(now_us()))
+        await house.all_sent()
+        await house.offered(delivery, text=f"source demo\n{told}", **await house.rang(0))
+        await house.offered(delivery, text="you are told", alert_id=1)
+        await house.all_sent()
+        status = await delivery.status()
+    first, second, *others = (text for _, text in texts)
+    assert re.fullmatch(rf"1 then 2\nsource demo · \d+ ms after the tick\n{told}", first)
+    assert re.fullmatch(rf"1 then 2\nsource demo · [1-9]\.\d s after the tick\n{told}", second)
+    assert "tick" not in " ".join(others)
+    assert (len(delivery._outcomes.latencies_us), status["latency_ms"]["p50"] > 1_200) == (1, True)  # type: ignore[index]
+    assert phone.got[:2] == [ids, ids]
+
+
+async def test_who_is_told_hears_it_in_their_language(house: House) -> None:
+    """What is worded as it goes out; the evidence is the engine's."""
+    rang = await house.rang(now_us() - 2_500_000)
+    await house.ledger.write(lambda c: c.execute(users.update().values(language="de")))
+    phone, delivery = Phone(), house.delivery()
+    texts = heard_by(phone)
+    async with hosted(house, Sender(phone)), running(delivery):
+        await house.offered(delivery, text="source demo", **rang)
+        await house.all_sent()
+        await house.due(2, **await house.rang(now_us()))
+        await house.bus.client.publish(names.OUTBOX, b"")
+        await house.all_sent()
+    assert re.fullmatch(r"source demo · 2,\d s nach dem Tick", texts[0][1])
+    assert texts[1][0] == "2 Alarme"
+
+
 def test_latencies_are_told_as_shares() -> None:
     """Median and tail in milliseconds; nothing before the first."""
     assert latency_ms([]) == {}
@@ -643,7 +698,7 @@ async def test_what_is_held_comes_as_one_message_when_its_quiet_hours_end(house:
         rang = [now - hours * 3600 * S for hours in range(7, 0, -1)]
         ids = [(await house.due(state="held", due_at=end, created_at=at, alert_id=1))[0] for at in rang]
         await house.bus.client.publish(names.OUTBOX, b"")
-        (urgent,) = await house.due(1, key="alert:1:9:1", alert_id=1)
+        (urgent,) = await house.due(1, key="alert:1:9:1", **await house.rang(now_us()))
         await house.bus.client.publish(names.OUTBOX, b"")
         await house.until(lambda rows: rows[urgent][0] == "sent")
         status = await delivery.status()

@@ -38,6 +38,7 @@ from hub.config import DeliverySection
 from hub.delivery.lanes import Lane, Turns
 from hub.delivery.marks import Marks
 from hub.delivery.outcomes import Outcomes, latency_ms
+from hub.i18n import speaking
 from hub.ledger import Ledger, LedgerTrouble, outbox, quiet
 from hub.ledger.outbox import PER_DESTINATION, Due
 from hub.logs import Repeats
@@ -294,12 +295,14 @@ class Delivery:
     async def _hand_over(self, destination: Destination, batch: Sequence[Due]) -> tuple[Receipt, bool]:
         """The receipt, and whether it is the bot's own."""
         now = self._clock()
-        message = outgoing.message(destination, [due.notification for due in batch], now)
-        at_once = [each.notification for each in batch if not each.attempts and each.notification.held_until is None]
-        self._outcomes.latencies_us += [now - each.ticked_at for each in at_once]
+        with speaking(batch[0].language):
+            message = outgoing.message(destination, [due.notification for due in batch], now)
         bot = f"the {destination.platform} bot"
         try:
-            return await self._bus.request(names.send(destination.platform), message, Receipt, self._answer_s), True
+            receipt = await self._bus.request(names.send(destination.platform), message, Receipt, self._answer_s)
+            if receipt.outcome == "sent":
+                self._outcomes.handed_over(batch, now)
+            return receipt, True
         except TryLater as error:
             absent = isinstance(error.__cause__, nats.errors.NoRespondersError)
             return Receipt(outcome="later", text=f"{bot} is not running" if absent else error.reason), False

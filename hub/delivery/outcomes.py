@@ -64,6 +64,12 @@ class Outcomes:
             place, ids, lambda c: outbox.mark_sent(c, ids, self._worker, message_id, receipt[:LONGEST], now)
         )
 
+    def handed_over(self, batch: Sequence[Due], at: int) -> None:
+        """The hand-over, at that time, that its bot has answered with "sent". What no tick brought, and what was held
+        through quiet hours, is in no latency."""
+        found = (due.notification for due in batch if due.notification.held_until is None)
+        self.latencies_us += [at - one.ticked_at for one in found if one.ticked_at is not None]
+
     async def given_up(self, place: Destination, batch: Sequence[Due], receipt: Receipt, answered: bool) -> Again:
         """Marks what will not be tried again; the rest of the batch. Each notification by its own age, in which quiet
         hours do not count: an old one that dies takes no younger one with it."""

@@ -131,7 +131,7 @@ class Changes:
         if fires:
             made.standing.generation = 1 if old is None else old.generation + 1
             made.standing.armed_generation = made.standing.generation - 1
-            rang = [self.board.ringing.rang_now(alert_id, made.standing, now)]
+            rang = [self.board.ringing.rang_now(alert_id, made.standing)]
             worker, until = self.engine.claim(now)
             dues = alerts.save_rang(c, rang, stream, now, worker, until, self.board.catalogue.get, asked=True)
             fired = made.standing.change(alert_id, self.board.clock)

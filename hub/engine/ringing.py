@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from hub.engine.board import Board
 
 
+NO_TICK = 0
+"""As the time at which a tick entered the hub: it rang because somebody asked."""
+
+
 class Evidence(NamedTuple):
     """A value of a series that moved something, and the one before."""
 
@@ -165,11 +169,11 @@ class Ringing:
     def _is_late(self, frame: Frame) -> bool:
         return self._now_us() - frame.opened_at > self._late_after_us
 
-    def rang_now(self, alert_id: int, standing: Standing, now: int) -> Rang:
+    def rang_now(self, alert_id: int, standing: Standing) -> Rang:
         """The trigger of an alert whose maker wanted to hear at once that it holds already."""
         seen = Evidence.of(standing.books[0], None)
         hit = self._hit(standing, 0, seen)
-        rang = msgspec.structs.replace(self._rang(alert_id, standing, hit, seen), late=False, ticked_at=now)
+        rang = msgspec.structs.replace(self._rang(alert_id, standing, hit, seen), late=False, ticked_at=NO_TICK)
         return self.worded(rang, standing, 0, seen)
 
     def worded(self, rang: Rang, standing: Standing, part: int, seen: Evidence) -> Rang:

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from hub.ledger.people import REMOVED
 from hub.ledger.quiet import is_held
-from hub.ledger.tables import alerts, destinations, notifications, triggers
+from hub.ledger.tables import alerts, destinations, notifications, triggers, users
 from hub.model import Destination, Instrument, Nature, Notification, Trigger
 
 PER_DESTINATION = 100
@@ -33,6 +33,7 @@ class Due(msgspec.Struct, frozen=True, kw_only=True):
     destination: Destination
     attempts: int
     due_at: int
+    language: str = ""  # of whoever is told; empty: not known
 
 
 # --------------------------------------------------------------------------------------------- claiming
@@ -124,6 +125,7 @@ def _lock_destinations(connection: sa.Connection, ids: Sequence[int]) -> Sequenc
 
 def load(connection: sa.Connection, ids: Sequence[int], describe: Describe) -> list[Due]:
     """Rows with all that a bot needs to word them, oldest first."""
+    language = sa.select(users.c.language).where(users.c.owner_id == destinations.c.owner_id).limit(1).scalar_subquery()
     query = (
         sa.select(
             notifications,
@@ -132,6 +134,7 @@ def load(connection: sa.Connection, ids: Sequence[int], describe: Describe) -> l
             alerts.c.instrument.label("alert_instrument"),
             alerts.c.note.label("alert_note"),
             alerts.c.urgent.label("alert_urgent"),
+            language.label("language"),
         )
         .join(destinations, destinations.c.id == notifications.c.destination_id)
         .outerjoin(triggers, triggers.c.id == notifications.c.trigger_id)
@@ -345,7 +348,7 @@ def _due(row: sa.RowMapping, describe: Describe) -> Due:
             urgent=bool(row["alert_urgent"]),
             nature=trigger.nature if trigger else Nature.LIVE,
             created_at=row["created_at"],
-            ticked_at=row["trigger__ticked_at"] or row["created_at"],
+            ticked_at=row["trigger__ticked_at"] or None,
             held_until=row["held_until"],
         ),
         destination=Destination(
@@ -358,6 +361,7 @@ def _due(row: sa.RowMapping, describe: Describe) -> Due:
         ),
         attempts=row["attempts"],
         due_at=row["due_at"],
+        language=row["language"] or "",
     )
 
 
