@@ -7,6 +7,7 @@ from itertools import pairwise
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from hub import reader
@@ -129,6 +130,31 @@ async def test_a_feed_is_told_the_last_number_accepted_from_it(bus: Bus) -> None
     async with ingesting(bus, feed(run), begin=begin):
         await accepted(bus, 2)
     assert told == [{f"{GOLD}/quote": 10}, {f"{GOLD}/quote": 21}]
+
+
+async def test_who_spoke_before_a_restart_speaks_on_though_another_is_heard_first(bus: Bus) -> None:
+    """Also where its ticks bear another name than its feed, as a recording's do."""
+
+    def recording(name: str, *items: Tick | Refused) -> FeedRun:
+        module = SimpleNamespace(
+            run=plays(*items), NATURE=Nature.RECORDING, source=lambda _: f"replay:{name}", paced=lambda _: True
+        )
+        return FeedRun(name, module, None, {GOLD: "gold"}, 60.0)
+
+    before = msgspec.structs.replace(gold(2000, 7, received_at=START, source="replay:second"), price=2000.0)
+    begin = start()
+    begin.prices, begin.clock = {GOLD: before}, START
+    heard = recording("first", gold(2000, received_at=START + SECOND_US))
+    catalogue = build_catalogue({GOLD: {"session": "24x7"}}, [GOLD])
+    ingest = Ingest(
+        bus, catalogue, [heard, recording("second")], begin, prefer={GOLD: ("second", "first")},
+        fresh_for_s={"first": 15, "second": 15}, now_us=lambda: START,
+    )  # fmt: skip
+    task = asyncio.create_task(ingest.run())
+    (found,) = [tick for each in await accepted(bus, 1) for tick in each.ticks()]
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert (found.source, found.verdict) == ("replay:first", Verdict.STANDBY)
 
 
 async def test_what_is_no_price_is_counted_by_its_reason_in_the_stream_too(bus: Bus) -> None:

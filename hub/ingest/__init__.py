@@ -90,6 +90,9 @@ class Ingest:
         self._hold_file = hold_file
         self._prefer = prefer
         self._fresh_for_us = {name: round(seconds * SECOND_US) for name, seconds in fresh_for_s.items()}
+        self._source_of = {feed.name: feed.source for feed in feeds}
+        for name, source in self._source_of.items():  # whoever spoke before a restart is known by its source
+            self._fresh_for_us.setdefault(source, self._fresh_for_us.get(name, 0))
         self._marks = start.marks
         self._desks: dict[str, Desk] = {}
         self._lanes: dict[tuple[str, str, int], Lane] = {}
@@ -365,7 +368,8 @@ class Ingest:
             found = hours_at(session, at)
             return found.open, found.until_us if found.until_us is not None else 1 << 62
 
-        order = list(self._prefer.get(instrument_id, ())) or [feed.source for feed in self.feeds]
+        preferred = self._prefer.get(instrument_id) or self._source_of
+        order = [self._source_of.get(name, name) for name in preferred]
         desk = self._desks[instrument_id] = Desk(instrument, order, self._fresh_for_us, hours)
         if (seen := self._start.prices.get(instrument_id)) is not None and seen.price is not None:
             desk.seed(seen.price, seen.received_at or 0, seen.source, self._start.stamps.get(instrument_id, {}))
