@@ -9,6 +9,8 @@ import json
 import random
 import sqlite3
 import subprocess
+import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from heapq import merge
@@ -47,13 +49,13 @@ class Market(NamedTuple):
 # ------------------------------------------------------------------------------------------- the markets
 
 
-def synthetic(folder: Path) -> Market:
-    """Twelve minutes: gold and the euro walk, two vendors see the euro a little apart, one of them with pauses in which
+def synthetic(folder: Path, minutes: int = 12) -> Market:
+    """Some minutes: gold and the euro walk, two vendors see the euro a little apart, one of them with pauses in which
     the other speaks."""
     chance = random.Random(20140502)
     quotes: dict[str, list[str]] = {name: [] for name in LATER}
     gold, euro = 1284.0, 1.387
-    for tenth in range(7_200):
+    for tenth in range(minutes * 600):
         ms = 43_200_000 + tenth * 100 + chance.randrange(100)
         gold += chance.choice((-0.25, 0.0, 0.25)) + (1284 - gold) / 1_000 - (0.02 if 2_000 < tenth < 4_000 else 0.0)
         euro += chance.choice((-0.00004, 0.0, 0.00004)) + (1.387 - euro) / 1_000
@@ -64,7 +66,7 @@ def synthetic(folder: Path) -> Market:
         if chance.random() < 0.3:
             quotes["oanda"].append(f"{ms},{euro - 0.00006:.5f},{euro + 0.00008:.5f}")
     alerts = (
-        "gold in eur > 925.137 every time", "gold -0.5% in 5m", "gold 22k in eur per gram crosses 27.263 every time",
+        "gold in eur > 925.137 every time", "gold -0.5% in 5m", "gold 22k in eur per gram crosses 27.263 every time band 0.03",
         "eur crosses 1.38713 every time", "eur moves 0.05% in 2m every time",
         "eur crosses 1.38713 every time confirm 2 sources", "sma(eur, 3, 1m) crosses 1.386137 every time",
         "gold/eur every 4",
@@ -177,14 +179,17 @@ class Replayed(NamedTuple):
         return [line["reason"] for line in lines if line.get("event") == "a source's clock looks wrong"]
 
 
-def replayed(market: Market, folder: Path, zones: str) -> Replayed:
+def command(market: Market, folder: Path, zones: str) -> list[str]:
     files = [str(market.files["gold"]), f"{market.files['fxcm']}{zones}", str(market.files["oanda"])]
-    words = [
+    return [
         str(TOCSIN), "replay", *files, "--format", "lean-quote", "--date", DAY, "--json", "--data", str(folder),
         *(word for name in ("gold", "EUR-USD", "EUR-USD") for word in ("--instrument", name)),
         *(word for line in market.alerts for word in ("--alert", line)),
     ]  # fmt: skip
-    done = subprocess.run(words, capture_output=True, text=True, timeout=150, check=False)
+
+
+def replayed(market: Market, folder: Path, zones: str) -> Replayed:
+    done = subprocess.run(command(market, folder, zones), capture_output=True, text=True, timeout=150, check=False)
     assert done.returncode == 0, done.stderr
     return Replayed(json.loads(done.stdout), folder)
 
@@ -240,3 +245,35 @@ def hold_the_candles(before: Replayed, after: Replayed) -> None:
     )
     assert before.rows("history", sql) == after.rows("history", sql)
     assert {row[0] // HOUR_US for row in after.rows("history", sql)} == {NOON_US // HOUR_US}
+
+
+@pytest.mark.timeout(300)
+def test_recordings_that_were_killed_go_on_together(tmp_path: Path) -> None:
+    """Each behind its own last line, in the order of their times, and whoever spoke speaks on."""
+    market = synthetic(tmp_path, minutes=60)
+    folder = tmp_path / "killed"
+    run = subprocess.Popen(
+        command(market, folder, f"@{ZONE}"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    whole = sum(len(lines_of(file)[0]) for file in market.files.values())
+    while (had := recorded(folder)) < whole // 5 and run.poll() is None:
+        time.sleep(0.01)
+    run.kill()
+    run.wait()
+    assert had < whole
+    after = replayed(market, folder, f"@{ZONE}")
+    hold(after.rang(), wanted(market))
+    verdicts = "SELECT s.name, t.verdict, count(*) FROM ticks t JOIN sources s ON s.id = t.source GROUP BY 1, 2"
+    judged = Counter((f"replay:{one.source}", int(one.verdict)) for one in happenings(market) if isinstance(one, Tick))
+    assert {(name, verdict): count for name, verdict, count in after.rows("history", verdicts)} == judged
+
+
+def recorded(folder: Path) -> int:
+    try:
+        with closing(sqlite3.connect(f"file:{folder / 'history.db'}?mode=ro", uri=True)) as connection:
+            return int(connection.execute("SELECT ticks FROM position").fetchone()[0])
+    except sqlite3.Error:  # not there yet
+        return 0
