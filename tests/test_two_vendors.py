@@ -66,7 +66,8 @@ def synthetic(folder: Path, minutes: int = 12) -> Market:
         if chance.random() < 0.3:
             quotes["oanda"].append(f"{ms},{euro - 0.00006:.5f},{euro + 0.00008:.5f}")
     alerts = (
-        "gold in eur > 925.137 every time", "gold -0.5% in 5m", "gold 22k in eur per gram crosses 27.263 every time band 0.03",
+        "gold in eur > 925.137 every time", "gold -0.5% in 5m",
+        "gold 22k in eur per gram crosses 27.263 every time band 0.03",
         "eur crosses 1.38713 every time", "eur moves 0.05% in 2m every time",
         "eur crosses 1.38713 every time confirm 2 sources", "sma(eur, 3, 1m) crosses 1.386137 every time",
         "gold/eur every 4",

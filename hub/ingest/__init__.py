@@ -12,57 +12,39 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import nats.errors
 import structlog
 
-from hub import bus as names
 from hub.arbiter import PRICE, Desk, Happened, Judged
 from hub.bus import Bus
 from hub.clocks import Watch
 from hub.frame import EventKind, Refusal, lane
 from hub.ingest.day import Day
+from hub.ingest.events import log_event
 from hub.ingest.feeds import FeedRun, supervise
+from hub.ingest.newest import Newest
 from hub.ingest.pending import Behind, Lane, Pending
 from hub.ingest.publish import Fenced, Publisher
+from hub.ingest.start import Start
 from hub.ingest.together import Together
-from hub.model import MOVES, SECOND_US, Nature, Quote, Refused, Tick, Verdict
+from hub.model import MOVES, SECOND_US, Nature, Refused, Tick, Verdict
 from hub.normalize import price_of
 from hub.plugin import Catalogue, Emit
 from hub.sessions import SESSIONS, hours_at
-from hub.splits import Splits
 
 log = structlog.get_logger("ingest")
 
 YIELD_EVERY = 512
 """A feed that never waits (a recording at full speed) lets the loop go on after so many ticks."""
 BEAT_S = 1.0
-QUOTES_EVERY_S = 0.1
 DRAIN_S = 3.0
 CLOCK_BACK_US = 10 * SECOND_US
 MOST_BEHIND = 1000
 """What may wait behind one held tick."""
 HINT = "`make demo` shows the hub on a simulated market meanwhile"
-
-
-class Start(msgspec.Struct, kw_only=True):
-    """What ingest must know of the past: from history, and from the frames that history has not read yet."""
-
-    epoch: int
-    last_sequence: int
-    marks: dict[str, dict[str, int]]
-    prices: dict[str, Tick]
-    days: dict[str, Day]
-    stamps: dict[str, dict[tuple[str, int], int]] = {}  # instrument → (source, kind) → newest venue_time
-    clock: int = 0
-    splits: Splits = msgspec.field(default_factory=Splits)
-
-    def day(self, instrument: str) -> Day:
-        return self.days.setdefault(instrument, Day(None, None, partial(self.splits.factor, instrument)))
 
 
 class Ingest:
@@ -102,9 +84,7 @@ class Ingest:
         self._together = Together(len(self._places)) if len(self._places) > 1 else None
         self._pending = Pending(self._natures, lambda: self.clock)
         self._publisher = Publisher(bus, self._pending, start.epoch, start.last_sequence, now_us)
-        self._changed: dict[str, Lane] = {}
-        self._latest: dict[str, Lane] = {}
-        self._quotes_due = asyncio.Event()
+        self._newest = Newest(bus, self._natures)
 
     # ------------------------------------------------------------------------------------------- services
 
@@ -113,7 +93,7 @@ class Ingest:
         async with asyncio.TaskGroup() as services:
             services.create_task(self._publisher.run())
             services.create_task(self._publisher.purge())
-            services.create_task(self._publish_quotes())
+            services.create_task(self._newest.run())
             services.create_task(self._beat_for_ever())
             try:
                 async with asyncio.TaskGroup() as feeds:
@@ -204,7 +184,7 @@ class Ingest:
                 for name, desk in self._desks.items():
                     for happened in desk.advance(self.clock):
                         self._event(happened, name)
-                        self._quote_again(name)
+                        self._newest.again(name)
                     self._let_go(desk, self.clock)
             self._pending.wake()
 
@@ -297,11 +277,7 @@ class Ingest:
             known.day.see(price, tick.venue_time or received_at)
             known.tick, known.price = tick, price
             if not known.changed:
-                known.changed = True
-                if (other := self._changed.get(known.instrument)) is not None:
-                    other.changed = False  # another source spoke a moment ago; it may speak again
-                self._changed[known.instrument] = known
-                self._quotes_due.set()
+                self._newest.moved(known)
 
     def _append_released(self, released: tuple[Any, Verdict]) -> None:
         (tick, known, price, received_at), verdict = released
@@ -350,9 +326,9 @@ class Ingest:
 
     def _event(self, happened: Happened, instrument: str) -> None:
         self._pending.event(happened, instrument)
-        _log_event(happened, instrument, quietly=self._recording)
+        log_event(happened, instrument, quietly=self._recording)
 
-    # ---------------------------------------------------------------------------------- desks, lanes, quotes
+    # ---------------------------------------------------------------------------------- desks, lanes
 
     def _desk(self, instrument_id: str) -> Desk | None:
         """None where the catalogue has no such instrument."""
@@ -388,48 +364,6 @@ class Ingest:
         found = self._lanes[key] = Lane(name, source, instrument, desk, day, number, watch)
         return found
 
-    async def _publish_quotes(self) -> None:
-        """Newest only: what changed within a tenth of a second goes out as one."""
-        while True:
-            await self._quotes_due.wait()
-            self._quotes_due.clear()
-            changed, self._changed = self._changed, {}
-            for known in changed.values():
-                known.changed = False
-                with contextlib.suppress(nats.errors.Error):
-                    quote = msgspec.json.encode(self._quote(known))
-                    await self.bus.client.publish(names.quote(known.instrument), quote)
-            self._latest.update(changed)
-            await asyncio.sleep(QUOTES_EVERY_S)
-
-    def _quote(self, known: Lane) -> Quote:
-        day, desk, tick = known.day, known.desk, known.tick
-        assert tick is not None
-        at = tick.received_at or desk.last_at
-        return Quote(
-            instrument=known.instrument,
-            price=known.price,
-            bid=tick.bid,
-            ask=tick.ask,
-            time=tick.venue_time or at,
-            received_at=at,
-            source=known.source,
-            nature=self._natures[known.source],
-            open=day.open,
-            high=day.high,
-            low=day.low,
-            previous=day.previous,
-            market_open=desk.open,
-            stale_since=desk.stale_since,
-        )
-
-    def _quote_again(self, instrument: str) -> None:
-        """Its market opened, closed or went blind: viewers hear of it without a new price."""
-        known = self._latest.get(instrument)
-        if known is not None and instrument not in self._changed:
-            self._changed[instrument] = known
-            self._quotes_due.set()
-
     @property
     def _idle(self) -> bool:
         """Whether the stream has all that was accepted."""
@@ -460,23 +394,6 @@ def _holds(known: Lane) -> bool:
     """Whether the arbiter holds a tick of this lane."""
     held = known.desk.held
     return held is not None and held.tick[1] is known
-
-
-def _log_event(happened: Happened, instrument: str, *, quietly: bool) -> None:
-    """What a person wants to know; in a recording, whose gaps are long past, it is detail."""
-    say = log.debug if quietly else log.info
-    warn = log.debug if quietly else log.warning
-    match happened.kind:
-        case EventKind.TAKEOVER if happened.text:
-            warn("another source speaks", instrument=instrument, source=happened.source, before=happened.text)
-        case EventKind.STALE:
-            warn("an instrument is blind", instrument=instrument)
-        case EventKind.FRESH:
-            say("an instrument is seen again", instrument=instrument)
-        case EventKind.OPENED | EventKind.CLOSED:
-            say("a market turned", instrument=instrument, state=happened.kind.name.lower())
-        case _:
-            log.debug("event", kind=happened.kind.name, instrument=instrument, source=happened.source)
 
 
 __all__ = ["Day", "FeedRun", "Fenced", "Ingest", "Start"]
