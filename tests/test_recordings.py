@@ -534,6 +534,33 @@ async def test_shifted_times_start_now_and_keep_their_distances(gold: Path) -> N
     assert first.venue_time == first.received_at
 
 
+async def test_a_recording_can_be_received_when_it_really_came(gold: Path) -> None:
+    """Its stamps are read in one time zone, while its ticks come by another: a vendor whose clock is five hours off."""
+    wrong, right, hub = Hub(), Hub(), Hub()
+    for time_zone, received_in, room in (("", "", wrong), ("Etc/GMT+5", "", right), ("", "Etc/GMT+5", hub)):
+        settings = replay.Settings(file=str(gold), time_zone=time_zone, received_in=received_in)
+        assert await replay.run(settings, {"XAU-USD": ""}, room.emit, {}) == 4
+    assert [tick.venue_time for tick in hub.ticks] == [tick.venue_time for tick in wrong.ticks]
+    assert [tick.received_at for tick in hub.ticks] == [tick.received_at for tick in right.ticks]
+    assert (hub.ticks[0].received_at or 0) - (hub.ticks[0].venue_time or 0) == 5 * 3_600_000_000
+    assert [update.number for update in hub.updates] == [1, 2, 3, 5]
+
+
+async def test_recordings_at_a_speed_share_the_beginning_that_they_are_given(tmp_path: Path) -> None:
+    """One that begins later than the other comes later; a resumed one goes on at once."""
+    path = tmp_path / "late.csv"
+    path.write_text("time,price\n130,1\n")
+    settings = replay.Settings(file=str(path), speed=100.0, begins="1970-01-01 00:01:40")
+    loop, hub = asyncio.get_running_loop(), Hub()
+    start = loop.time()
+    await replay.run(settings, {"X": ""}, hub.emit, {})
+    assert 0.3 <= loop.time() - start < 2.0
+    start = loop.time()
+    await replay.run(settings, {"X": ""}, hub.emit, {"": 1})
+    assert loop.time() - start < 0.3
+    assert (replay.paced(settings), replay.paced(replay.Settings(file="x"))) == (True, False)
+
+
 def test_shifting_leaves_a_time_that_is_not_there_alone() -> None:
     """A quote without a venue time gets none."""
     tick = Tick(instrument="X", kind=Kind.QUOTE, bid=1.0, ask=2.0, received_at=10)

@@ -55,6 +55,53 @@ def test_what_is_written_wrong_is_a_sentence(words: tuple[str, ...], sentence: s
     assert "Traceback" not in done.stderr
 
 
+def test_several_recordings_play_as_one_market(tmp_path: Path) -> None:
+    """Each with its own instrument and format, in the order of their times; an alert may need both."""
+    gold, euro = tmp_path / "gold@desk.csv", tmp_path / "euro.csv"
+    gold.write_text("time,price\n2026-11-20T10:00:00Z,2500\n2026-11-20T10:00:02Z,2504\n2026-11-20T10:00:04Z,2510\n")
+    euro.write_text("36001000,1.25,1.25\n36003000,1.245,1.245\n36005000,1.25,1.25\n")
+    words = [
+        str(TOCSIN), "replay", str(gold), f"{euro}@UTC", "--format", "csv", "--format", "lean-quote", "--instrument",
+        "gold", "--instrument", "EUR-USD", "--date", "2026-11-20", "--json", "--alert", "gold in eur > 2010",
+    ]  # fmt: skip
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    (rang,) = summary["triggers"]
+    assert rang["venue_time"] == "2026-11-20T10:00:03.000000Z"
+    assert rang["tick"]["price"] == pytest.approx(2504 / 1.245)
+    assert (summary["ticks_read"], summary["ticks_recorded"], summary["clocks"]) == (6, 6, [])
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (
+            ("one.csv", "two.csv", "--instrument", "gold", "--instrument", "silver", "--instrument", "btc"),
+            "each of the 2",
+        ),
+        (("one.csv", "two.csv", "--instrument", "gold", "--format", "csv"), "each of the 2"),
+        (("one.csv", "one.csv", "--instrument", "gold"), "two of the recordings are named one"),
+        (("one.csv@Mars", "--instrument", "gold"), 'no time zone "Mars"'),
+        (("three.csv@UTC", "--instrument", "gold"), "there is no file three.csv@UTC"),
+        (("--instrument", "gold"), "no recording is named"),
+    ],
+    ids=["instruments", "formats", "twice", "zone", "no file", "none"],
+)
+def test_what_is_written_wrong_of_several_is_a_sentence(words: tuple[str, ...], sentence: str, tmp_path: Path) -> None:
+    """Before anything is started."""
+    for name in ("one.csv", "two.csv"):
+        (tmp_path / name).write_text(QUOTES)
+    extra = (
+        ("--format", "csv", "--format", "csv", "--format", "csv") if words.count("--format") else ("--format", "csv")
+    )
+    command = [str(TOCSIN), "replay", *words, *extra]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
+    assert (done.returncode == 0, done.stdout) == (False, "")
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_an_instrument_may_be_named_as_people_do(tmp_path: Path) -> None:
     """`--instrument gold` is XAU-USD, and so are its alerts."""
     file = tmp_path / "table.csv"
