@@ -45,6 +45,11 @@ class Finding(NamedTuple):
     zone_us: int
 
     @property
+    def sort(self) -> tuple[int, bool, bool]:
+        """Findings of one sort are the same: some seconds more are no news."""
+        return self.zone_us, self.by_us > 0, self.distrusted
+
+    @property
     def distrusted(self) -> bool:
         """Whether its stamps are no times of anything. What is merely late is stamped rightly, as far as one can know:
         vendors sell prices that are 15 or 20 minutes old."""
@@ -112,7 +117,7 @@ class Watch:
         was, self._settled = self.finding, _median(apart)
         found = judge(self._settled)
         self.doubt = found is not None and found.distrusted
-        if found is not None and was is not None and found.zone_us == was.zone_us:
+        if found is not None and was is not None and found.sort == was.sort:
             return False
         self.finding = found
         return found != was

@@ -89,6 +89,20 @@ def test_it_is_found_within_a_minute_of_a_busy_market_and_cleared_again() -> Non
     assert seen(watch, again) == [None]
 
 
+def test_one_sort_of_wrong_may_become_another() -> None:
+    """Late prices, then a clock that is ahead, then a time zone; some seconds more or less are no news."""
+    watch = Watch()
+    ticks = [
+        each
+        for place, by_us in enumerate((20 * MINUTE_US, 22 * MINUTE_US, -2 * MINUTE_US, -20 * MINUTE_US, HOUR_US, 0))
+        for each in live(by_us, count=200, start=NOON + place * 600 * SECOND_US)
+    ]
+    found = seen(watch, ticks)
+    assert [one and (one.by_us > 0, one.zone_us) for one in found] == [
+        (True, 0), (False, 0), (False, 0), (True, HOUR_US), None
+    ]  # fmt: skip
+
+
 def test_a_clock_that_was_right_for_long_is_looked_at_seldom_and_closely_when_it_jumps() -> None:
     """A broker's clock goes back an hour in autumn: known a minute later."""
     watch = Watch()

@@ -74,7 +74,7 @@ class FeedRun:
 
     def clock_told(self) -> list[str]:
         """A sentence for each source and sort of finding."""
-        sorts = {(source, one.zone_us, one.by_us > 0): one for (source, _), one in reversed(self.clocks.items())}
+        sorts = {(source, *one.sort): one for (source, _), one in reversed(self.clocks.items())}
         zone = getattr(self.settings, "time_zone", None)
         return [
             clocks.told(self.name if source == self.source else source, one, self.name, time_zone=zone)
