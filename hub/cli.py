@@ -49,6 +49,9 @@ Instruments = Annotated[
 AlertLines = Annotated[
     list[str] | None, Parameter(name="--alert", negative="", help='An alert to set first: "gold > 2400".')
 ]
+SplitLines = Annotated[
+    list[str] | None, Parameter(name="--split", negative="", help='A split of its stock: "AAPL 7:1 2014-06-09".')
+]
 Targets = Annotated[
     list[str] | None, Parameter(name="--notify", negative="", help="Where alerts go: an apprise or webhook URL.")
 ]
@@ -87,6 +90,7 @@ def replay(
     speed: Annotated[str, Parameter(help="max, or so many times as fast as it was.")] = "max",
     times: Annotated[Literal["kept", "shifted"], Parameter(help="The recording's own times, or as of now.")] = "kept",
     alert: AlertLines = None,
+    split: SplitLines = None,
     notify: Targets = None,
     data: OwnFolder = None,
     json: AsJson = False,
@@ -103,6 +107,7 @@ def replay(
         speed=speed,
         times=times,
         alerts=tuple(alert or ()),
+        splits=tuple(split or ()),
         notify=tuple(notify or ()),
         data=data,
         as_json=json,

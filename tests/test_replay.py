@@ -1,10 +1,15 @@
 """`tocsin replay` as a back-test on small tables: what is asked about is what the recording holds."""
 
 import json
+import os
 import subprocess
 import sys
+import zipfile
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -109,3 +114,62 @@ def test_an_instrument_may_be_named_as_people_do(tmp_path: Path) -> None:
     summary = replayed(file, "gold", "--alert", "gold > 100")
     assert summary["ticks_recorded"] == 3
     assert [each["alert"] for each in summary["triggers"]] == ["XAU-USD > 100"]
+
+
+SPLIT_DAY = "time,price\n2014-06-06T19:59:00Z,650\n2014-06-09T13:30:00Z,93\n2014-06-09T13:31:00Z,93.5\n"
+
+
+def test_a_split_rings_nobody_and_a_fall_behind_it_does(tmp_path: Path) -> None:
+    """And an alert that is set again on the same folder, whose line the split has changed, is there already."""
+    file = tmp_path / "apple.csv"
+    file.write_text(SPLIT_DAY + "2014-06-09T15:00:00Z,86\n2014-06-09T15:00:01Z,86\n")
+    asked = ("--split", "AAPL 7:1 2014-06-09", "--alert", "AAPL < 610", "--alert", "AAPL -7% in 5d")
+    kept = ("--data", str(tmp_path / "data"))
+    summary = replayed(file, "AAPL", *asked, *kept)
+    assert sorted((each["alert"], each["venue_time"][:19]) for each in summary["triggers"]) == [
+        ("AAPL -7% in 5d", "2014-06-09T15:00:00"),
+        ("AAPL < 87.142857", "2014-06-09T15:00:00"),
+    ]
+    assert len(replayed(file, "AAPL", *asked, *kept)["triggers"]) == 2
+    crashed = replayed(file, "AAPL", *asked[2:])
+    assert {each["venue_time"][:19] for each in crashed["triggers"]} == {"2014-06-09T13:30:00"}
+
+
+DATA = Path(os.environ.get("TOCSIN_DATA") or Path(__file__).parents[2] / "shared" / "data") / "stocks"
+NEW_YORK = ZoneInfo("America/New_York")
+
+
+def minutes(day: str) -> Iterator[tuple[datetime, float]]:
+    """The four prices of each of Apple's minutes of that day, the nearer of high and low to the open first."""
+    with zipfile.ZipFile(DATA / f"aapl-minutes-{day.replace('-', '')}.zip") as archive:
+        text = archive.read(archive.namelist()[0]).decode()
+    for line in text.split():
+        ms, *cells = line.split(",")
+        start = datetime.fromisoformat(day).replace(tzinfo=NEW_YORK) + timedelta(milliseconds=int(ms))
+        first, high, low, last = (int(cell) / 10_000 for cell in cells[:4])
+        inner = (low, high) if first - low <= high - first else (high, low)
+        for place, price in enumerate((first, *inner, last)):
+            yield start.astimezone(UTC) + timedelta(seconds=19 * place), price
+
+
+@pytest.mark.skipif(not DATA.exists(), reason="the recorded days are not here (TOCSIN_DATA)")
+def test_apple_across_its_split_of_2014_rings_no_crash_and_a_fall_on_the_next_day_does(tmp_path: Path) -> None:
+    """Three recorded days; the fall is the first of them in new shares, 8 % lower by its end, since none of them fell
+    so far."""
+    rows = [each for day in ("2014-06-05", "2014-06-06", "2014-06-09") for each in minutes(day)]
+    calm = list(minutes("2014-06-05"))
+    falling = [
+        (at + timedelta(days=5), price / 7 * (1 - 0.08 * place / len(calm))) for place, (at, price) in enumerate(calm)
+    ]
+    file = tmp_path / "apple.csv"
+    text = (f"{at:%Y-%m-%dT%H:%M:%SZ},{price:.4f}\n" for at, price in rows + falling)
+    file.write_text("time,price\n" + "".join(text))
+    lines = ("AAPL < 610", "AAPL -7% in 5d", "AAPL trails 6%", "AAPL -40 in 1d", "AAPL 7% below 52w high")
+    alerts = [word for line in lines for word in ("--alert", line)]
+    triggers = replayed(file, "AAPL", "--split", "AAPL 7:1 2014-06-09", *alerts)["triggers"]
+    assert {each["venue_time"][:10] for each in triggers} == {"2014-06-10"}
+    assert {each["alert"] for each in triggers} == {
+        "AAPL < 87.142857", "AAPL -7% in 5d", "AAPL trails 6%", "AAPL -5.7142857 in 1d", "AAPL 7% below 52w high"
+    }  # fmt: skip
+    crashed = replayed(file, "AAPL", *alerts)["triggers"]
+    assert {each["venue_time"][:19] for each in crashed} == {"2014-06-09T13:30:00"}

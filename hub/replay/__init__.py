@@ -25,15 +25,18 @@ from hub.bus import Bus
 from hub.config import Config
 from hub.instruments import build_catalogue
 from hub.ledger import open_ledger, people
+from hub.ledger import splits as stored
 from hub.ledger import tables as t
 from hub.model import Line, Reply, Who
 from hub.plugin import BadRequest, GiveUp, TryLater
-from hub.replay.asked import GIVE_UP_AFTER_HOURS, ROLES, Asked, config_of, recordings
+from hub.replay.asked import GIVE_UP_AFTER_HOURS, ROLES, Asked, config_of, recordings, split_of
 from hub.replay.summary import show, summary
 from hub.rules.language import canonical, parse
 from hub.supervise import Supervisor
 
 WHO = Who(platform=talk.CONSOLE, id=talk.OPERATOR, name=talk.OPERATOR)
+MADE = f"created by {WHO.name}: "
+"""So the history of an alert begins, whose line a split may have changed since."""
 POLL_S = 0.05
 LOOKS = 2
 """So many looks in a row must find that all is done: the parts answer one after the other, and what one still had to
@@ -88,11 +91,14 @@ async def _prepare(asked: Asked, config: Config) -> list[str]:
     """Makes the person and the places to notify; the alert lines that are not in the ledger yet."""
     catalogue = build_catalogue(config.instruments, {symbol for feed in config.feeds for symbol in feed.symbols})
     wanted = [canonical(parse(line, catalogue.find)) for line in asked.alerts]
+    splits = [split_of(text, catalogue) for text in asked.splits]
     now = time.time_ns() // 1000
     async with open_ledger(config) as ledger:
 
         def settle(connection: sa.Connection) -> set[str]:
             user = people.user_of(connection, WHO, now)
+            for instrument, day, shares in splits:
+                stored.add(connection, instrument, day, *shares, WHO.name, now)
             if asked.notify:
                 console = t.destinations.c.platform == talk.CONSOLE
                 said = t.destinations.update().where(console, t.destinations.c.owner_id == user.owner_id)
@@ -104,7 +110,8 @@ async def _prepare(asked: Asked, config: Config) -> list[str]:
             query = sa.select(t.alerts.c.text).where(
                 t.alerts.c.owner_id == user.owner_id, t.alerts.c.deleted_at.is_(None)
             )
-            return set(connection.scalars(query))
+            made = sa.select(t.alert_events.c.text).where(t.alert_events.c.text.startswith(MADE))
+            return {*connection.scalars(query), *(text.removeprefix(MADE) for text in connection.scalars(made))}
 
         there = await ledger.write(settle)
     return [line for line in dict.fromkeys(wanted) if line not in there]

@@ -15,9 +15,10 @@ import msgspec
 
 from hub import load
 from hub.config import AlertsSection, BotSection, Config, DeliverySection, FeedSection, HubSection
-from hub.instruments import CATALOGUE, ID, build_catalogue
+from hub.instruments import CATALOGUE, ID, Catalogue, build_catalogue
 from hub.model import Kind, Tick
 from hub.plugin import BadRequest, GiveUp
+from hub.splits import parse_day, parse_ratio
 
 GIVE_UP_AFTER_HOURS = 0.25
 ROLES = ("ingest", "record", "alert", "deliver", "commands", "bots")
@@ -35,6 +36,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     speed: str = "max"
     times: Literal["kept", "shifted"] = "kept"
     alerts: Sequence[str] = ()
+    splits: Sequence[str] = ()
     notify: Sequence[str] = ()
     data: Path | None = None
     as_json: bool = False
@@ -165,6 +167,14 @@ def _trades(recording: str, first: Tick | None) -> bool:
     if recording not in ("csv", "tocsin", "auto"):
         return "trade" in recording or recording == "binance-raw"
     return first is not None and first.kind is Kind.TRADE
+
+
+def split_of(text: str, catalogue: Catalogue) -> tuple[str, str, tuple[int, int]]:
+    """ "AAPL 7:1 2014-06-09" → the instrument, the day, and new and old shares."""
+    words = text.split()
+    if len(words) != 3:
+        raise BadRequest(f'--split "{text}" is no split: write it like "AAPL 7:1 2014-06-09"')
+    return catalogue.find(words[0]).id, parse_day(words[2]), parse_ratio(words[1])
 
 
 def _speed(text: str) -> float:
