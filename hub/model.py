@@ -345,6 +345,7 @@ class Alert(Noun, frozen=True, kw_only=True):
     expires_at: int | None = None  # stream time
     blind_since: int | None = None  # what it watches has had no price since then, in open hours
     urgent: bool = False
+    cost: int = 1  # what it counts against its owner's limit
     last_fired_at: int | None = None  # stream time
     created_at: int
     note: str = ""

@@ -14,7 +14,7 @@ from hub.engine.blind import Blindness
 from hub.engine.ringing import Evidence, Ringing
 from hub.engine.roster import COOLED, COURSE, ENDS, NEVER, Roster
 from hub.engine.splitting import Splitting
-from hub.engine.standing import STORM_RINGS, Standing
+from hub.engine.standing import COOLED_LINE, MUTE_OVER, SILENCE_OVER, STORM_RINGS, Standing
 from hub.frame import Event, EventKind, Frame, empty
 from hub.model import MOVES, SECOND_US, Kind, State, Verdict
 from hub.plugin import Catalogue
@@ -205,6 +205,7 @@ class Board(Roster):
         evidence = Evidence(
             book, node, value, at, received_at, source, book.value, book.at if book.at is not None else book.received_at
         )
+        settling = book.settling
         for gate, hit in book.cross(value):
             alert_id = gate.key >> PARTS
             standing = self.standing.get(alert_id)
@@ -217,7 +218,7 @@ class Board(Roster):
             if hit is not None:
                 self.ringing.ring(alert_id, standing, gate.part, hit, evidence)
             elif isinstance(gate, Level):
-                self.ringing.sided(alert_id, standing, evidence)
+                self.ringing.sided(alert_id, standing, evidence, first=gate.key in settling)
 
     def _touch(self, gate: Gate, evidence: Evidence, hit: Hit | None) -> None:
         self._touched.setdefault(gate.key >> PARTS, {})[gate.part] = Touch(evidence, hit)
@@ -319,9 +320,12 @@ class Board(Roster):
             course.planned = None
             if alert_id not in self.silences:
                 self._turn(alert_id, {})
-        elif what == COOLED and more is not None and more.cooling_until <= self.clock:
-            self.batch.moved.add(alert_id)
-            self.batch.urgent = True
+        elif what == COOLED and more is not None and more.cooling_until == at:
+            more.cooling_until = 0
+            if alert_id not in self.silences:
+                self.tell(alert_id, COOLED_LINE)
+                self.batch.moved.add(alert_id)
+                self.batch.urgent = True
         elif what == ENDS and more is not None and more.expires_at is not None and more.expires_at <= self.clock:
             self.ringing.expire(alert_id, standing)
 
@@ -349,6 +353,7 @@ class Board(Roster):
         for alert_id, snoozed_until in self.silences.ended(clock):
             standing = self.standing[alert_id]
             self.batch.urgent = True
+            self.tell(alert_id, MUTE_OVER if snoozed_until else SILENCE_OVER)
             if snoozed_until:
                 self.silences.put(alert_id, snoozed_until)
                 self.batch.changed[alert_id] = standing.change(alert_id, clock, State.SNOOZED)

@@ -15,12 +15,12 @@ import structlog
 
 from hub import reader
 from hub.engine.adoption import adopt
-from hub.engine.editing import again, answered, continued, edit
+from hub.engine.editing import OVER, SILENT, again, answered, continued, edit
 from hub.engine.looking import looks
 from hub.engine.new import New, check_places, check_room, check_words, columns, new
 from hub.engine.owner import Owner, by, changed, held, owned
 from hub.engine.roster import WOKEN
-from hub.engine.silence import mute, pause, snooze, unmute
+from hub.engine.silence import mute, pause, silent_again, snooze, unmute
 from hub.ledger import LedgerTrouble, alerts
 from hub.ledger.alerts import Rang
 from hub.ledger.outbox import Due
@@ -30,7 +30,8 @@ from hub.rules.language import parse
 from hub.rules.spec import cost_of
 
 log = structlog.get_logger("engine")
-FINISHED = (State.DONE, State.EXPIRED)
+RESTS = (*OVER, *SILENT)
+"""An alert that says nothing says nothing after a deletion that was undone either."""
 
 
 class Changes:
@@ -157,23 +158,33 @@ class Changes:
             if alert.state is State.DELETED:
                 raise BadRequest(f"alert {alert.id} is deleted already: `delete {alert.id} undo` brings it back")
             values = {"state": State.DELETED.value, "deleted_at": self.engine.now_us()}
-            resume = alert.state.value if alert.state in FINISHED else ""
+            resume = alert.state.value if alert.state in RESTS else ""
             alert = await changed(self.engine, alert.id, {**values, "resume_state": resume}, f"deleted by {by(change)}")
             self.board.forget(alert.id)
         return Armed(alert=alert)
 
     async def _restore(self, change: AlertChange) -> Armed:
-        """As it was where it was over, else live again."""
-        was = await self.engine.ledger.read(lambda c: alerts.finished_before(c, change.alert_id))
-        if was is None:
+        """As it was where it was over or silent, else live again."""
+        was = await self.engine.ledger.read(lambda c: alerts.state_before(c, change.alert_id))
+        if was in SILENT and (restored := await silent_again(self.engine, change, was)) is not None:
+            return restored
+        if was not in OVER:
             return await self.rearm(change, "restored", State.DELETED)
         async with self.engine.lock:
             alert = await owned(self.engine, change, (State.DELETED,))
+            spec = parse(alert.text, self.board.catalogue.find)
+
+            def check(c: sa.Connection) -> None:
+                if was is State.PAUSED:
+                    check_words(c, alert.owner_id, alert.text, alert)
+                    check_room(c, alert.owner_id, cost_of(spec), self.engine.per_person, alert.id)
+
             values = {"state": was.value, "deleted_at": None, "resume_state": ""}
-            return Armed(alert=await changed(self.engine, alert.id, values, f"restored by {by(change)}"))
+            return Armed(alert=await changed(self.engine, alert.id, values, f"restored by {by(change)}", check))
 
     async def rearm(self, change: AlertChange, word: str, *states: State) -> Armed:
-        """Live again: the first value after this sets the side and fires nothing."""
+        """Live again: the first value after this sets the side and fires nothing. What rings at most every so often
+        goes on counting from when it rang last."""
         engine = self.engine
         last = (await reader.stream_state(engine.bus)).last
         before = await owned(engine, change, states)
@@ -181,15 +192,15 @@ class Changes:
         async with engine.warmth.of(spec, before.owner_id), engine.lock:
             sequence = max(last, engine.position.sequence)
             alert = await owned(engine, change, states)
+            cools = (alert.cooling_until or 0) > engine.board.clock
             values = {
-                "state": State.ARMED.value,
+                "state": State.COOLING.value if cools else State.ARMED.value,
                 "snoozed_until": None,
                 "muted_until": None,
                 "deleted_at": None,
                 "up_armed": None,
                 "down_armed": None,
                 "memory": None,
-                "cooling_until": None,
                 "armed_stream": engine.position.stream,
                 "armed_sequence": sequence,
                 "armed_at": engine.now_us(),
@@ -199,11 +210,13 @@ class Changes:
             def check(c: sa.Connection) -> None:
                 if alert.state is State.DELETED:
                     check_words(c, alert.owner_id, alert.text)
-                    check_room(c, alert.owner_id, cost_of(spec), engine.per_person)
+                    check_room(c, alert.owner_id, cost_of(spec), engine.per_person, alert.id)
 
             with new(engine, spec, alert.owner_id, sequence) as made:
                 alert = await changed(engine, alert.id, values, f"{word} by {by(change)}", check)
                 continued(made, alert)
+                if cools and made.standing.more is not None:
+                    made.standing.more.cooling_until = alert.cooling_until or 0
                 behind = sequence > engine.position.sequence
                 self.board.stand_unsettled(alert.id, made.standing, sequence if behind else None)
         return Armed(alert=alert)

@@ -21,7 +21,8 @@ from hub.rules.language import Find, parse
 from hub.rules.numbers import digits
 from hub.rules.spec import cost_of
 
-OVER = (State.DONE, State.EXPIRED, State.PAUSED)
+FINISHED = (State.DONE, State.EXPIRED)
+OVER = (*FINISHED, State.PAUSED)
 SILENT = (State.SNOOZED, State.MUTED)
 
 
@@ -100,8 +101,9 @@ def continued(made: New, alert: Alert) -> None:
 def _check(engine: Owner, alert: Alert, made: New) -> Callable[[sa.Connection], None]:
     def check(c: sa.Connection) -> None:
         check_words(c, alert.owner_id, made.text, alert)
-        if alert.state in OVER:
-            check_room(c, alert.owner_id, cost_of(made.spec), engine.per_person)
+        cost = cost_of(made.spec)
+        if alert.state in FINISHED or cost > alert.cost:
+            check_room(c, alert.owner_id, cost, engine.per_person, alert.id)
         check_places(c, alert.owner_id, made.spec)
 
     return check

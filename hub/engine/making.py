@@ -91,7 +91,7 @@ class Maker:
         return Watched(node.book, node)
 
     def dropped(self, standing: Standing) -> None:
-        for node in standing.more.nodes if standing.more is not None else ():
+        for node in standing.nodes:
             self.graph.release(node)
 
     def named(self, standing: Standing, alert_id: int) -> None:

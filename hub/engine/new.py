@@ -88,9 +88,9 @@ def words(made: New) -> dict[str, Any]:
     }
 
 
-def check_room(c: sa.Connection, owner_id: int, cost: int, per_person: int) -> None:
-    """BadRequest where one more would be one too many."""
-    used = alerts.used(c, owner_id)
+def check_room(c: sa.Connection, owner_id: int, cost: int, per_person: int, alert_id: int = 0) -> None:
+    """BadRequest where one more, or that one with what it is to be, would be one too many."""
+    used = alerts.used(c, owner_id, alert_id)
     if used + cost > per_person:
         counts = f"; yours count {used}, this one {cost}" if used != per_person or cost > 1 else ""
         raise BadRequest(f"{per_person} alerts are the limit for one person{counts}: `delete` some, then try again")

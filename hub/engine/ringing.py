@@ -11,7 +11,7 @@ import msgspec
 from hub import evidence as words
 from hub.engine.batch import Notice
 from hub.engine.roster import COOLED
-from hub.engine.standing import STORM_US, More, Standing
+from hub.engine.standing import EXPIRED, RAN_OUT, STORM_US, More, Standing
 from hub.frame import Frame
 from hub.ledger.alerts import Rang
 from hub.model import Nature, State
@@ -100,15 +100,27 @@ class Ringing:
         )
 
     def expire(self, alert_id: int, standing: Standing) -> None:
-        self._board.tell(alert_id, "its time is over")
-        self._board.retire(alert_id, standing, State.EXPIRED)
-        self._board.batch.urgent = True
+        """Its owner hears of it too: what rings no more does not just fall silent."""
+        board, ends = self._board, standing.more.expires_at if standing.more is not None else None
+        board.tell(alert_id, EXPIRED)
+        board.retire(alert_id, standing, State.EXPIRED)
+        rang = "It did not ring" if not standing.generation else f"It rang {standing.generation} times"
+        board.batch.notices.append(
+            Notice(
+                owner_id=standing.owner_id,
+                key=f"expired:{alert_id}:{ends}",
+                title=f"Alert {alert_id} is over: it was to watch until {words.moment(ends or board.clock)[:19]} UTC",
+                text=f"{standing.text}\n{rang if standing.generation != 1 else 'It rang once'}.\n"
+                f"edit {alert_id} gives it more time.",
+                alert_id=alert_id,
+            )
+        )
 
-    def sided(self, alert_id: int, standing: Standing, seen: Evidence) -> None:
+    def sided(self, alert_id: int, standing: Standing, seen: Evidence, *, first: bool) -> None:
         """A half was armed, or a first value has set the sides."""
         value = self._shown(standing, 0, seen.value)
-        was = seen.before is None or not standing.generation
-        self._board.tell(alert_id, f"takes its side from {value}" if was else f"armed again at {value}")
+        armed = "armed again at" if standing.generation else "armed at"
+        self._board.tell(alert_id, f"takes its side from {value}" if first else f"{armed} {value}")
         self._board.batch.urgent = True
 
     def turned(self, alert_id: int, standing: Standing, turn: Turn, part: int, seen: Evidence) -> None:
@@ -127,7 +139,7 @@ class Ringing:
             case What.FIRST:
                 self._board.tell(alert_id, f"the first came true, at {value}; now the second may come")
             case What.RAN_OUT:
-                self._board.tell(alert_id, "the second did not come in time: it waits for the first again")
+                self._board.tell(alert_id, RAN_OUT)
 
     def _hit(self, standing: Standing, part: int, seen: Evidence) -> Hit:
         return hit_at(clause_of(self._spec(standing), part), standing.gates[part], seen.value)

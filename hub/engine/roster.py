@@ -12,7 +12,7 @@ import structlog
 from hub.engine.batch import Batch
 from hub.engine.making import Maker
 from hub.engine.silences import Silences
-from hub.engine.standing import More, Standing
+from hub.engine.standing import HOLDS_OTHERS, More, Standing
 from hub.frame import Position
 from hub.ledger.alerts import AlertRow, SeriesValue, StateChange, Told
 from hub.model import State
@@ -82,6 +82,8 @@ class Roster:
                 log.error("an alert cannot be read", alert=row.id, text=row.text, reason=error.text)
                 continue
             self.standing[row.id] = standing
+            if standing.more is not None and standing.more.cooling_until <= position.clock:
+                standing.more.cooling_until = 0  # its end was told
             if not standing.once and row.id in lately:
                 standing.more = standing.more or More()
                 standing.more.rang.extend(lately[row.id])
@@ -251,6 +253,10 @@ class Roster:
             for alert_id in self._of_portfolios
             if (standing := self.standing[alert_id]).owner_id in owner_ids
         }
+        nodes = (node for standing, _ in changed.values() for node in standing.nodes)
+        kept = [node for node in nodes if not isinstance(node, PortfolioNode)]
+        for node in kept:  # with all that it knows of the past
+            node.uses += 1
         for alert_id in changed:
             self.forget(alert_id)
         for alert_id, (standing, silence) in changed.items():
@@ -259,7 +265,7 @@ class Roster:
             except BadRequest as error:
                 log.error("a portfolio has no value", alert=alert_id, reason=error.text)
                 continue
-            again.generation, again.armed_generation = standing.generation, standing.armed_generation
+            again.follow(standing)
             self.standing[alert_id] = again
             self._plan(alert_id, again)
             if silence is not None:
@@ -267,7 +273,9 @@ class Roster:
                 continue
             self._put(again)
             self.batch.moved.add(alert_id)
-            self.tell(alert_id, "what the portfolio holds has changed: the next value sets its side")
+            self.tell(alert_id, HOLDS_OTHERS)
+        for node in kept:
+            self.graph.release(node)
         self.batch.urgent = True
 
     def absorb(self, other: Self) -> None:

@@ -12,13 +12,18 @@ import msgspec
 import sqlalchemy as sa
 
 from hub import wording
+from hub.engine.new import check_room, check_words
 from hub.engine.owner import Owner, by, changed, held, owned
+from hub.engine.standing import Standing
 from hub.ledger import alerts
 from hub.model import Alert, AlertChange, Armed, State
 from hub.plugin import BadRequest
 from hub.rules.language import parse
+from hub.rules.spec import AlertSpec, cost_of
 
-UNSETTLED = {"up_armed": None, "down_armed": None, "memory": None, "cooling_until": None}
+UNSETTLED = {"up_armed": None, "down_armed": None, "memory": None}
+FINISHED = (State.DONE, State.EXPIRED)
+SNOOZABLE = (*alerts.AWAKE, State.SNOOZED, State.MUTED, *FINISHED)
 Rearm = Callable[[AlertChange, str, State], Awaitable[Armed]]
 """How an alert in that state is armed again, with its side not known; the word is for its history."""
 
@@ -28,23 +33,64 @@ async def snooze(engine: Owner, change: AlertChange) -> Armed:
     if change.until is None:
         raise BadRequest("say until when: `snooze 12 2h`")
     until, board = change.until, engine.board
-    async with engine.lock:
-        alert = await owned(engine, change, (*alerts.AWAKE, State.SNOOZED, State.MUTED, State.DONE, State.EXPIRED))
+    before = await owned(engine, change, SNOOZABLE)
+    spec = parse(before.text, board.catalogue.find)
+    async with engine.warmth.of(spec, before.owner_id), engine.lock:
+        alert = await owned(engine, change, SNOOZABLE)
         muted = alert.state is State.MUTED
         values: dict[str, Any] = {"snoozed_until": until, **UNSETTLED}
         if not muted:
             values["state"] = State.SNOOZED.value
-        alert = await changed(engine, alert.id, values, f"snoozed until {_day_and_time(until)} by {by(change)}")
-        before = board.silences.get(alert.id)
-        standing = None
-        if alert.id not in board.standing:
-            standing = board.maker.made(parse(alert.text, board.catalogue.find), alert.text, alert.owner_id, alert.id)
-            standing.generation = standing.armed_generation = alert.generation
-        if muted and before is not None:
-            board.sleep(alert.id, standing, before.until, until)
+        check = _live_again(engine, spec, alert) if alert.state in FINISHED else _anything
+        told = f"snoozed until {_day_and_time(until)} by {by(change)}"
+        alert = await changed(engine, alert.id, values, told, check)
+        mute = board.silences.get(alert.id)
+        standing = _remade(engine, spec, alert) if alert.id not in board.standing else None
+        if muted and mute is not None:
+            board.sleep(alert.id, standing, mute.until, until)
         else:
             board.sleep(alert.id, standing, until)
     return Armed(alert=alert)
+
+
+async def silent_again(engine: Owner, change: AlertChange, was: State) -> Armed | None:
+    """After a deletion that is undone: silent as it was, for the rest of its time; None where that is over."""
+    before = await owned(engine, change, (State.DELETED,))
+    spec = parse(before.text, engine.board.catalogue.find)
+    async with engine.warmth.of(spec, before.owner_id), engine.lock:
+        alert = await owned(engine, change, (State.DELETED,))
+        until = alert.muted_until if was is State.MUTED else alert.snoozed_until or 0
+        if until is not None and until <= engine.now_us():
+            return None
+        values = {"state": was.value, "deleted_at": None, "resume_state": "", **UNSETTLED}
+        told = f"restored by {by(change)}, still {was.value}"
+        alert = await changed(engine, alert.id, values, told, _live_again(engine, spec, alert))
+        then = (alert.snoozed_until or 0) if was is State.MUTED else 0
+        engine.board.sleep(alert.id, _remade(engine, spec, alert), until, then)
+    return Armed(alert=alert)
+
+
+def _remade(engine: Owner, spec: AlertSpec, alert: Alert) -> Standing:
+    """For an alert that is not in memory any more."""
+    standing = engine.board.maker.made(spec, alert.text, alert.owner_id, alert.id)
+    standing.generation = standing.armed_generation = alert.generation
+    if standing.more is not None and (alert.cooling_until or 0) > engine.board.clock:
+        standing.more.cooling_until = alert.cooling_until or 0
+    return standing
+
+
+def _live_again(engine: Owner, spec: AlertSpec, alert: Alert) -> Callable[[sa.Connection], None]:
+    """What was over counts again."""
+
+    def check(c: sa.Connection) -> None:
+        check_words(c, alert.owner_id, alert.text, alert)
+        check_room(c, alert.owner_id, cost_of(spec), engine.per_person, alert.id)
+
+    return check
+
+
+def _anything(_connection: sa.Connection) -> None:
+    """Nothing to be checked."""
 
 
 async def pause(engine: Owner, change: AlertChange) -> Armed:

@@ -4,6 +4,7 @@ from collections import deque
 
 import msgspec
 
+from hub.i18n import later
 from hub.ledger.alerts import StateChange
 from hub.model import SECOND_US, State
 from hub.rules.course import PENDING, Course, Memory, kept_of
@@ -14,6 +15,14 @@ from hub.rules.spec import AlertSpec
 
 STORM_RINGS, STORM_US = 15, 180 * SECOND_US
 """What rings more often than that in so long is paused."""
+
+COOLED_LINE = later("it has been silent long enough after it rang: it may ring again")
+SILENCE_OVER = later("its silence is over: the next value sets its side")
+MUTE_OVER = later("its mute is over; its snooze goes on")
+EXPIRED = later("its time is over")
+RAN_OUT = later("the second did not come in time: it waits for the first again")
+HOLDS_OTHERS = later("what the portfolio holds has changed: the next value sets its side")
+"""Lines of its history. They are kept in English, and translated where they are shown."""
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Memory).decode
@@ -47,6 +56,16 @@ class Standing(msgspec.Struct, gc=False):
     @property
     def course(self) -> Course | None:
         return self.more.course if self.more is not None else None
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        return self.more.nodes if self.more is not None else ()
+
+    def follow(self, before: "Standing") -> None:
+        """The same alert goes on: how often it rang, and how long it says nothing."""
+        self.generation, self.armed_generation = before.generation, before.armed_generation
+        if self.more is not None and before.more is not None:
+            self.more.cooling_until, self.more.rang = before.more.cooling_until, before.more.rang
 
     @property
     def done(self) -> bool:

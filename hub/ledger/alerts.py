@@ -134,10 +134,16 @@ def load(
 
 
 def rang_since(connection: sa.Connection, since: int) -> dict[int, list[int]]:
-    """When each alert rang from that time of the stream's clock on, the newest last."""
-    at = t.triggers.c.rang_at
+    """When each alert rang from that time of the stream's clock on, the newest last. What it rang before it was armed
+    last counts no more: who lets it go on after a storm is not to hear at the next ring that it is one still."""
+    rang, at, alert = t.triggers.c, t.triggers.c.rang_at, t.alerts.c
+    query = (
+        sa.select(rang.alert_id, at)
+        .join(t.alerts, alert.id == rang.alert_id)
+        .where(at >= since, sa.or_(alert.armed_stream != rang.stream, alert.armed_sequence < rang.sequence))
+    )
     found: dict[int, list[int]] = {}
-    for row in connection.execute(sa.select(t.triggers.c.alert_id, at).where(at >= since).order_by(at)):
+    for row in connection.execute(query.order_by(at)):
         found.setdefault(row.alert_id, []).append(row.rang_at)
     return found
 
@@ -348,11 +354,11 @@ def find(connection: sa.Connection, alert_id: int) -> Alert | None:
     return None if row is None else alert_of(row)
 
 
-def finished_before(connection: sa.Connection, alert_id: int) -> State | None:
-    """What a deleted alert was, where that was done or expired."""
+def state_before(connection: sa.Connection, alert_id: int) -> State | None:
+    """What a deleted alert was, where that was over or silent."""
     query = sa.select(t.alerts.c.resume_state).where(t.alerts.c.id == alert_id)
     was = connection.execute(query).scalar()
-    return State(was) if was in (State.DONE.value, State.EXPIRED.value) else None
+    return State(was) if was in [state.value for state in State] else None
 
 
 def same(connection: sa.Connection, owner_id: int, text: str) -> Alert | None:
@@ -372,9 +378,10 @@ def alert_of(row: Any) -> Alert:
     return Alert(**{name: values[name] for name in Alert.__struct_fields__ if name != "state"}, state=State(row.state))
 
 
-def used(connection: sa.Connection, owner_id: int) -> int:
-    """What an owner's alerts that are not over count against their limit."""
-    query = sa.select(sa.func.sum(t.alerts.c.cost)).where(t.alerts.c.owner_id == owner_id, t.alerts.c.state.in_(KEPT))
+def used(connection: sa.Connection, owner_id: int, but: int = 0) -> int:
+    """What an owner's alerts that are not over count against their limit, all but that one."""
+    c = t.alerts.c
+    query = sa.select(sa.func.sum(c.cost)).where(c.owner_id == owner_id, c.state.in_(KEPT), c.id != but)
     return int(connection.execute(query).scalar() or 0)
 
 

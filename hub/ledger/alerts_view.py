@@ -68,7 +68,7 @@ def history_of(connection: sa.Connection, alert_id: int, zone: str, now: int, mo
         .order_by(alert_events.c.id.desc())
         .limit(most)
     )
-    return tuple(f"{wording.clock(row.at, zone, now)} {row.text}" for row in rows)
+    return tuple(f"{wording.clock(row.at, zone, now)} {_(row.text)}" for row in rows)  # what has no figures is translated
 
 
 def deliveries_of(connection: sa.Connection, alert_id: int, zone: str, now: int) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ all lower ones in another, the nearest on either side cached in `low` and `high`
 and that is two comparisons, however many alerts there are.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from sortedcontainers import SortedList
 
@@ -73,6 +73,11 @@ class Levels:
             gate.settle(value)
             self._put(gate)
         self._cache()
+
+    @property
+    def settling(self) -> Collection[int]:
+        """The keys of those that take the next value for their side."""
+        return frozenset(self._unsettled)
 
     def alerts(self) -> set[int]:
         """The ids of all that have a gate here."""

@@ -173,6 +173,7 @@ class PortfolioNode(Node):
         self._holdings = tuple(holdings)
         self._dirty = True
         self._due = 0
+        self.value = self.worth()
 
     def live(self) -> bool:
         return bool(self.roots) and all(root.book.value is not None and root.stale_since is None for root in self.roots)

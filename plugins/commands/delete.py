@@ -8,6 +8,7 @@ from plugins.commands.acting import ALERT, number_and_rest, said
 USAGE = "delete NUMBER [undo]"
 SUMMARY = later("Takes an alert away; undo brings it back.")
 EXAMPLES = ("delete 12", "delete 12 undo")
+OVER, SILENT = (State.DONE, State.EXPIRED), (State.PAUSED, State.SNOOZED, State.MUTED)
 ARGUMENTS = (ALERT, Argument(name="undo", about="brings it back", kind="choice", choices=("undo",)))
 
 
@@ -26,7 +27,8 @@ async def run(context: Context, request: Request) -> Reply:
     if undo:
         over = _("It is {state}, as it was: again {id} arms it.").format(state=alert.state.value, id=alert.id)
         watches = _("It watches again from where the price is now; what happened meanwhile does not ring.")
-        line = watches if alert.state is State.ARMED else over
+        still = _("It says nothing, as before: why {id} tells for how long.").format(id=alert.id)
+        line = over if alert.state in OVER else still if alert.state in SILENT else watches
         return Reply(title=_("Alert {id} is back").format(id=alert.id), lines=(*lines, line), replace=True, facts=facts)
     return Reply(
         title=_("Alert {id} is deleted").format(id=alert.id),
