@@ -31,6 +31,7 @@ from hub.logs import Repeats
 from hub.model import SECOND_US, Candle, Instrument
 from hub.plugin import BadRequest, Catalogue
 from hub.rules.language import parse
+from hub.sessions import SESSIONS, is_open
 from hub.wording import duration
 
 LOOK_EVERY_S = 3.0
@@ -60,6 +61,13 @@ class Known(NamedTuple):
 
     candles: Sequence[Candle]
     source: str  # that the minutes came from; empty: nobody keeps them
+
+
+class Seen(NamedTuple):
+    """What a gap was for the alerts of an owner."""
+
+    crossed: Sequence[Crossed]
+    others: int  # that watch more than its price: what they would have seen is not known
 
 
 class Recovery:
@@ -165,55 +173,77 @@ class Recovery:
             return 0
         told = 0
         for gap in same:
-            crossed = list(self._crossed(c, gap, known.candles))
-            if not crossed and not gap.told:
+            seen = self._seen(c, gap, known.candles)
+            if not seen.crossed and not gap.told:
                 continue
-            title, text = worded(instrument, gap, crossed, known)
+            title, text = worded(instrument, gap, seen, known)
             key = f"back:{instrument.id}:{gap.since}"
-            urgent = any(each.urgent for each in crossed)
+            urgent = any(each.urgent for each in seen.crossed)
             quiet.notices(c, gap.owner_id, key, title, text, now, urgent=urgent)
-            for each in crossed:
+            for each in seen.crossed:
                 alerts.tell(c, each.alert_id, now, f"while it was blind: {_line(instrument, each)}")
             told += 1
         return told
 
-    def _crossed(self, c: sa.Connection, gap: Gap, candles: Sequence[Candle]) -> Iterable[Crossed]:
+    def _seen(self, c: sa.Connection, gap: Gap, candles: Sequence[Candle]) -> Seen:
         """Alerts on the instrument's own price that still wait for what was there meanwhile."""
+        crossed, others = [], 0
         for row in alerts.waiting_on(c, gap.owner_id, gap.instrument, gap.since) if candles else ():
             try:
-                spec = parse(row.text, self._catalogue.find)
+                clause = parse(row.text, self._catalogue.find).plain
             except BadRequest:
                 continue
-            clause = spec.plain
-            if clause is None:
-                continue
-            for candle in candles:
-                rose = bool(row.up_armed) and candle.high >= clause.level
-                if rose or (bool(row.down_armed) and candle.low <= clause.level):
-                    yield Crossed(row.id, row.text, bool(row.urgent), candle, rose)
-                    break
+            if clause is None or (row.up_armed is None and row.down_armed is None):
+                others += 1
+            elif found := _crossing(row, clause.level, candles):
+                crossed.append(found)
+        return Seen(crossed, others)
 
 
-def worded(instrument: Instrument, gap: Gap, crossed: Sequence[Crossed], known: Known) -> tuple[str, str]:
-    """Title and text."""
-    until = gap.until or gap.since
-    back = moment(until)[11:19]
-    if crossed:
-        count = "a level of yours was" if len(crossed) == 1 else f"{len(crossed)} of your levels were"
+def _crossing(row: Any, level: float, candles: Iterable[Candle]) -> Crossed | None:
+    """The first minute that passed the level of a half that waits."""
+    for candle in candles:
+        rose = bool(row.up_armed) and candle.high >= level
+        if rose or (bool(row.down_armed) and candle.low <= level):
+            return Crossed(row.id, row.text, bool(row.urgent), candle, rose)
+    return None
+
+
+def worded(instrument: Instrument, gap: Gap, seen: Seen, known: Known) -> tuple[str, str]:
+    """Title and text. A gap that ends in closed hours has ended with them."""
+    until, crossed = gap.until or gap.since, seen.crossed
+    back, closed = moment(until)[11:19], not is_open(SESSIONS[instrument.session], until)
+    count = "a level of yours was" if len(crossed) == 1 else f"{len(crossed)} of your levels were"
+    title = f"{instrument.name} has a price again since {back} UTC"
+    if closed:
+        title = f"The market of {instrument.name} has closed without a price since {moment(gap.since)[:19]} UTC"
+    if crossed and closed:
+        title += f": {count} crossed meanwhile"
+    elif crossed:
         title = f"{instrument.name} has a price again: {count} crossed meanwhile"
-    else:
-        title = f"{instrument.name} has a price again since {back} UTC"
-    lines = [f"No price from {moment(gap.since)[:19]} to {back} UTC ({duration(until - gap.since)})."]
-    lines += [_line(instrument, each) for each in crossed[:SHOWN]]
+    span = f"{moment(gap.since)[:19]} to {'the close at ' if closed else ''}{back} UTC"
+    return title, "\n".join(
+        [f"No price from {span} ({duration(until - gap.since)}).", *_found(instrument, seen, known, closed)]
+    )
+
+
+def _found(instrument: Instrument, seen: Seen, known: Known, closed: bool) -> Iterable[str]:
+    """What is known of a gap, and what is not."""
+    crossed = seen.crossed
+    yield from (_line(instrument, each) for each in crossed[:SHOWN])
     if len(crossed) > SHOWN:
-        lines.append(f"and {len(crossed) - SHOWN} more; alerts lists all")
-    if crossed:
-        lines.append(f"By the minutes of {known.source}; the price came back, so nothing rang.")
+        yield f"and {len(crossed) - SHOWN} more; alerts lists all"
+    if crossed and closed:
+        yield f"By the minutes of {known.source}; what is beyond its level when the market opens rings then."
+    elif crossed:
+        yield f"By the minutes of {known.source}; the price came back, so nothing rang."
     elif known.source:
-        lines.append(f"None of your levels was crossed meanwhile, by the minutes of {known.source}.")
+        yield f"None of your levels was crossed meanwhile, by the minutes of {known.source}."
     else:
-        lines.append("What it did meanwhile is not known: no source of it keeps history.")
-    return title, "\n".join(lines)
+        yield "What it did meanwhile is not known: no source of it keeps history."
+    if seen.others:
+        which = "an alert" if seen.others == 1 else f"{seen.others} alerts"
+        yield f"Of {which} on more than its price it is not known."
 
 
 def _line(instrument: Instrument, each: Crossed) -> str:

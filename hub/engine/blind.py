@@ -41,6 +41,12 @@ class Blindness:
         """As it was committed."""
         self._blind[instrument] = Blind(since, NEVER if told else clock + GRACE_US)
 
+    def absorb(self, other: "Blindness") -> None:
+        """Of a board that stands at the same place: whoever has not heard yet hears."""
+        for instrument, blind in other._blind.items():
+            mine = self._blind.setdefault(instrument, blind)
+            mine.tell_at = min(mine.tell_at, blind.tell_at)
+
     def begins(self, root: Root, since: int) -> None:
         instrument, board = root.instrument.id, self._board
         if instrument in self._blind:

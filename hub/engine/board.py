@@ -59,6 +59,8 @@ class Board(Roster):
     def absorb(self, other: Self) -> None:
         super().absorb(other)
         self.natures |= other.natures
+        self.blindness.absorb(other.blindness)
+        self.set_due()
 
     # ----------------------------------------------------------------------------------------------------------- stream
 
@@ -369,7 +371,8 @@ class Board(Roster):
             return
         root = self.graph.root(event.instrument)
         if event.kind == EventKind.STALE:
-            root.stale_since = root.stale_since or root.book.received_at or event.time
+            silent_since = event.time - round(root.instrument.stale_after_s * SECOND_US)  # the opening, behind a night
+            root.stale_since = root.stale_since or max(root.book.received_at, silent_since)
             self.blindness.begins(root, root.stale_since)
         else:
             root.stale_since = None

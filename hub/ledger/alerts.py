@@ -400,10 +400,12 @@ def of_instrument(connection: sa.Connection, owner_id: int, instrument: str, sta
 
 
 def waiting_on(connection: sa.Connection, owner_id: int, instrument: str, since: int) -> Sequence[Any]:
-    """The owner's alerts on it that are awake, and were armed before that: id, text, urgent, and which halves wait."""
+    """The owner's alerts on it that are awake, were armed before that and have not rung since: id, text, urgent, and
+    which halves wait."""
     c = t.alerts.c
+    silent_since = sa.or_(c.last_fired_at.is_(None), c.last_fired_at < since)
     query = sa.select(c.id, c.text, c.urgent, c.up_armed, c.down_armed).where(
-        c.owner_id == owner_id, c.instrument == instrument, c.state.in_(AWAKE), c.armed_at <= since
+        c.owner_id == owner_id, c.instrument == instrument, c.state.in_(AWAKE), c.armed_at <= since, silent_since
     )
     return connection.execute(query.order_by(c.id)).all()
 

@@ -61,14 +61,15 @@ def last_triggers(connection: sa.Connection, owner_id: int, alert_id: int | None
 
 
 def history_of(connection: sa.Connection, alert_id: int, zone: str, now: int, most: int = LINES) -> tuple[str, ...]:
-    """The alert's life, the newest first: "14:02:11 snoozed until 16:00 by anna"."""
+    """The alert's life, the newest first: "14:02:11 snoozed until 16:00 by anna". Lines without figures are said in the
+    reader's language, the others in English."""
     rows = connection.execute(
         sa.select(alert_events.c.at, alert_events.c.text)
         .where(alert_events.c.alert_id == alert_id)
         .order_by(alert_events.c.id.desc())
         .limit(most)
     )
-    return tuple(f"{wording.clock(row.at, zone, now)} {_(row.text)}" for row in rows)  # what has no figures is translated
+    return tuple(f"{wording.clock(row.at, zone, now)} {_(row.text)}" for row in rows)
 
 
 def deliveries_of(connection: sa.Connection, alert_id: int, zone: str, now: int) -> tuple[str, ...]:

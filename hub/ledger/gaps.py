@@ -37,8 +37,12 @@ def tell(connection: sa.Connection, instrument: str, since: int, alert_ids: Coll
 
 
 def end(connection: sa.Connection, instrument: str, since: int, until: int) -> None:
+    """Alerts on it see again. Those that are listed under another instrument do once all are back that have been silent
+    since that very moment: what came in one message fell silent in one."""
     connection.execute(gaps.update().where(_the(instrument, since)).values(until=until))
-    connection.execute(alerts.update().where(alerts.c.blind_since == since).values(blind_since=None))
+    others = sa.select(gaps.c.id).where(gaps.c.since == since, gaps.c.until.is_(None)).exists()
+    blind = alerts.update().where(alerts.c.blind_since == since)
+    connection.execute(blind.where(sa.or_(alerts.c.instrument == instrument, ~others)).values(blind_since=None))
 
 
 def open_of(connection: sa.Connection, groups: Collection[str]) -> list[Gap]:
