@@ -33,12 +33,17 @@ def in_group(who: Who, *, admin: bool = False, place: str = "-100", name: str = 
     )
 
 
-class NoQuotes:
+class Quotes:
+    """What a test puts into it."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, Quote] = {}
+
     def get(self, instrument_id: str) -> Quote | None:
-        return None
+        return self.known.get(instrument_id)
 
     def all(self) -> list[Quote]:
-        return []
+        return list(self.known.values())
 
 
 class Counted:
@@ -53,13 +58,13 @@ class Counted:
 class Room:
     def __init__(self, bus: Bus, ledger: Ledger, folder: Path, role: Any) -> None:
         self.bus, self.ledger, self.stream = bus, ledger, Stream(bus)
-        self.now = START
+        self.now, self.quotes = START, Quotes()
         self.engine = cast(Engine, None)
         catalogue = build_catalogue({}, [GOLD])
         self.commands = Commands(
             bus=bus,
             ledger=ledger,
-            quotes=NoQuotes(),
+            quotes=self.quotes,
             catalogue=catalogue,
             config=Config(folder=folder, hub=HubSection(default_role=role)),
             modules=load.commands(),

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.rules import gates
-from hub.rules.gates import PARTS, TRUE, Gate, Ladder, Level, Trail, back_above, back_below
+from hub.rules.gates import PARTS, TRUE, Gate, Hit, Ladder, Level, Trail, back_above, back_below
 from hub.rules.levels import Levels
 
 
@@ -61,7 +61,7 @@ def rung(levels: Levels, value: float) -> list[tuple[int, str]]:
     """What fires, as the engine asks: only beyond the nearest bound."""
     if levels.low < value < levels.high:
         return []
-    return [(gate.id, hit.direction) for gate, hit in levels.cross(value) if hit is not None]
+    return [(gate.id, hit.direction) for gate, hit in levels.cross(value) if isinstance(hit, Hit)]
 
 
 PRICES = st.integers(0, 40).map(lambda n: n / 4)
@@ -163,7 +163,7 @@ def through(gate: Gate, values: list[float]) -> list[tuple[float, str, float]]:
     levels.add([gate])
     for value in values:
         if not levels.low < value < levels.high:
-            hits += [(value, hit.direction, hit.level) for _, hit in levels.cross(value) if hit is not None]
+            hits += [(value, hit.direction, hit.level) for _, hit in levels.cross(value) if isinstance(hit, Hit)]
     return hits
 
 

@@ -324,5 +324,6 @@ class Engine:
             "series": len(board.graph.roots) + len(board.graph.nodes),
             "ticks": board.ticks,
             "triggers": self.triggers,
+            "failed": board.failing.count,
             "error": self.trouble,
         }

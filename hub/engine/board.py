@@ -8,11 +8,13 @@ hub.rules and hub.frame.
 
 import heapq
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import NamedTuple, Self
 
 from hub.engine.blind import Blindness
 from hub.engine.ringing import Evidence, Ringing
 from hub.engine.roster import COOLED, COURSE, ENDS, NEVER, Roster
+from hub.engine.sources import agreeing
 from hub.engine.splitting import Splitting
 from hub.engine.standing import COOLED_LINE, MUTE_OVER, SILENCE_OVER, STORM_RINGS, Standing
 from hub.frame import Event, EventKind, Frame, empty
@@ -21,7 +23,7 @@ from hub.plugin import Catalogue
 from hub.rules.course import PENDING, Course, What
 from hub.rules.gates import PARTS, Gate, Hit, Level, Zone
 from hub.rules.lookback import CandleNode
-from hub.rules.nodes import Node, PriceNode
+from hub.rules.nodes import Node
 from hub.rules.roots import Book, Other, Root
 
 
@@ -178,7 +180,11 @@ class Board(Roster):
 
     def _compute(self, nodes: Iterable[Node], at: int | None, received_at: int, source: str) -> None:
         for node in nodes:
-            node.value = value = node.compute(True)
+            try:
+                node.value = value = node.compute(True)
+            except Exception as error:
+                self.failing.node(node, error)
+                continue
             if node.book is not None:
                 self._compare(node.book, node, value, at, received_at, source)
 
@@ -213,14 +219,20 @@ class Board(Roster):
             standing = self.standing.get(alert_id)
             if standing is None:  # another gate of it has rung just now, and it was for once
                 continue
+            if isinstance(hit, Exception):
+                self.failing.alert(alert_id, hit)
+                continue
             if standing.course is not None:
                 self._touch(gate, evidence, hit)
                 continue
             self.batch.moved.add(alert_id)
-            if hit is not None:
-                self.ringing.ring(alert_id, standing, gate.part, hit, evidence)
-            elif isinstance(gate, Level):
-                self.ringing.sided(alert_id, standing, evidence, first=gate.key in settling)
+            try:
+                if hit is not None:
+                    self.ringing.ring(alert_id, standing, gate.part, hit, evidence)
+                elif isinstance(gate, Level):
+                    self.ringing.sided(alert_id, standing, evidence, first=gate.key in settling)
+            except Exception as error:
+                self.failing.alert(alert_id, error)
 
     def _touch(self, gate: Gate, evidence: Evidence, hit: Hit | None) -> None:
         self._touched.setdefault(gate.key >> PARTS, {})[gate.part] = Touch(evidence, hit)
@@ -229,7 +241,10 @@ class Board(Roster):
         if self._touched:
             touched, self._touched = self._touched, {}
             for alert_id, parts in touched.items():
-                self._turn(alert_id, parts)
+                try:
+                    self._turn(alert_id, parts)
+                except Exception as error:
+                    self.failing.alert(alert_id, error)
 
     def _turn(self, alert_id: int, parts: Mapping[int, Touch]) -> None:
         """What came of the parts of an alert that were moved, or of the time."""
@@ -238,7 +253,7 @@ class Board(Roster):
         if standing is None or course is None:
             return
         hits = {part: touch.hit for part, touch in parts.items() if touch.hit is not None}
-        turns = course.turn(self.clock, hits, lambda part: len(self.agreeing(standing, part)))
+        turns = course.turn(self.clock, hits, lambda part: len(agreeing(self, standing, part)))
         self.batch.moved.add(alert_id)
         if any(turn.what is What.FIRST for turn in turns):
             self._begin_second(standing, course)
@@ -271,20 +286,6 @@ class Board(Roster):
             if course is not None and PENDING in course.sides:
                 self._touched.setdefault(alert_id, {})
 
-    def agreeing(self, standing: Standing, part: int) -> list[tuple[str, float]]:
-        """The sources whose newest prices say that the part holds, in its unit and currency."""
-        book, gate = standing.books[part], standing.gates[part]
-        root, node = self.graph.root(book.instrument), self.graph.nodes.get(book.key)
-        since = self.clock - round(root.instrument.stale_after_s * SECOND_US)
-        found = []
-        for name, other in (root.others or {}).items():
-            value = other.price if node is None else None
-            if isinstance(node, PriceNode) and node.live():
-                value = node.of(other.price)
-            if other.received_at >= since and value is not None and gate.true_at(value):
-                found.append((name, other.price))
-        return found
-
     # ------------------------------------------------------------------------------------------------------------ clock
 
     def next_due(self) -> int:
@@ -306,7 +307,11 @@ class Board(Roster):
             self._wake_due(now)
             self.blindness.tell(now)
             while self._timers and self._timers[0][0] <= now:
-                self._timer(*heapq.heappop(self._timers))
+                timer = heapq.heappop(self._timers)
+                try:
+                    self._timer(*timer)
+                except Exception as error:
+                    self.failing.alert(timer[1], error)
             if looks and now >= second:
                 self._second = second + SECOND_US
                 self._move_clocked(now)
@@ -333,17 +338,24 @@ class Board(Roster):
 
     def _move_clocked(self, now: int) -> None:
         """Candles that the clock closes, and portfolios that are due to be valued."""
-        moved = [node for node in self.graph.clocked if node.advance(now)]
+        moved = [node for node in tuple(self.graph.clocked) if self._sound(node, partial(node.advance, now))]
         for node in moved:
             if not isinstance(node, CandleNode):
                 self._compare_clocked(node)
         roots = dict.fromkeys(root for node in moved if isinstance(node, CandleNode) for root in node.roots)
         above = dict.fromkeys(each for root in roots for each in self.graph.above(root))
         for each in sorted(above, key=lambda node: node.order):
-            if not isinstance(each, CandleNode):
-                each.value = each.compute(False)
+            if not isinstance(each, CandleNode) and self._sound(each, each.recompute):
                 self._compare_clocked(each)
         self._turn_touched()
+
+    def _sound(self, node: Node, work: Callable[[], bool]) -> bool:
+        """What comes of a node's work; False where it fails."""
+        try:
+            return work()
+        except Exception as error:
+            self.failing.node(node, error)
+            return False
 
     def _compare_clocked(self, node: Node) -> None:
         newest = max(node.roots, key=lambda root: root.book.received_at).book
@@ -384,8 +396,7 @@ class Board(Roster):
         root.ends()
         self._no_value(root.book, None)
         for node in self.graph.above(root):
-            node.value = node.compute(False)
-            if node.book is not None and node.value is None:
+            if self._sound(node, node.recompute) and node.book is not None and node.value is None:
                 self._no_value(node.book, node)
         self._turn_touched()
 

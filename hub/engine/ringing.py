@@ -11,6 +11,7 @@ import msgspec
 from hub import evidence as words
 from hub.engine.batch import Notice
 from hub.engine.roster import COOLED
+from hub.engine.sources import agreeing
 from hub.engine.standing import EXPIRED, RAN_OUT, STORM_US, More, Standing
 from hub.frame import Frame
 from hub.ledger.alerts import Rang
@@ -225,7 +226,7 @@ class Ringing:
             lines.append(f"it held for {span_words(spec.hold_us)}, to {words.moment(board.clock, at)} UTC")
         if spec.sources > 1:
             root = board.graph.root(seen.book.instrument)
-            lines.append(words.sources(board.agreeing(standing, part), root.instrument))
+            lines.append(words.sources(agreeing(board, standing, part), root.instrument))
         return lines
 
 

@@ -10,6 +10,7 @@ import msgspec
 import structlog
 
 from hub.engine.batch import Batch
+from hub.engine.failing import Failing
 from hub.engine.making import Maker
 from hub.engine.silences import Silences
 from hub.engine.standing import HOLDS_OTHERS, More, Standing
@@ -51,6 +52,7 @@ class Roster:
         self.standing: dict[int, Standing] = {}
         self.waiting: dict[int, list[Arming]] = {}  # by the sequence after which they hear
         self.silences = Silences()
+        self.failing = Failing(self)
         self.clock = 0
         self.due = NEVER  # the clock time at which something happens without a tick
         self._timers: list[tuple[int, int, int]] = []  # (clock, alert, what)
@@ -79,7 +81,11 @@ class Roster:
             try:
                 standing = self.maker.recalled(row)
             except BadRequest as error:
-                log.error("an alert cannot be read", alert=row.id, text=row.text, reason=error.text)
+                self.failing.unreadable(row, error.text)
+                continue
+            except Exception as error:
+                log.exception("an alert cannot be loaded", alert=row.id)
+                self.failing.unreadable(row, f"its rule failed ({type(error).__name__})")
                 continue
             self.standing[row.id] = standing
             if standing.more is not None and standing.more.cooling_until <= position.clock:
@@ -263,7 +269,8 @@ class Roster:
             try:
                 again = self.maker.made(self.maker.spec_of(standing), standing.text, standing.owner_id, alert_id)
             except BadRequest as error:
-                log.error("a portfolio has no value", alert=alert_id, reason=error.text)
+                self.standing[alert_id] = standing
+                self.failing.alert(alert_id, error)
                 continue
             again.follow(standing)
             self.standing[alert_id] = again

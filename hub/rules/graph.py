@@ -107,6 +107,12 @@ class Graph:
         node.uses -= 1
         if node.uses > 0 or self.nodes.get(node.key) is not node:
             return
+        self.drop(node)
+
+    def drop(self, node: Node) -> None:
+        """Out of every tick, whoever still needs it."""
+        if self.nodes.get(node.key) is not node:
+            return
         del self.nodes[node.key]
         for root in node.on_price:  # another list: the old one may just be gone through
             root.nodes = [each for each in root.nodes if each is not node]

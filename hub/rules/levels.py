@@ -13,7 +13,8 @@ from hub.rules.gates import INFINITY, PARTS, Gate, Hit, Zone
 
 Watch = tuple[float, int, Gate]
 """(the bound, the gate's key, the gate)"""
-Moved = tuple[Gate, Hit | None]
+Moved = tuple[Gate, Hit | Exception | None]
+"""A gate and what came of it; an exception is an error of its rule: whoever asked takes it out."""
 
 
 class Levels:
@@ -118,7 +119,11 @@ class Levels:
         """Every gate that this value moves, nearest bound first, and what that brings. Those that are over are gone."""
         moved: list[Moved] = []
         for gate in self._reached(value):
-            hit = gate.step(value)
+            try:
+                hit = gate.step(value)
+            except Exception as error:
+                moved.append((gate, error))
+                continue
             moved.append((gate, hit))
             if gate.over:
                 self.count -= 1
@@ -126,7 +131,11 @@ class Levels:
                 self._put(gate)
         if self._unsettled:
             for gate in self._unsettled.values():
-                gate.settle(value)
+                try:
+                    gate.settle(value)
+                except Exception as error:
+                    moved.append((gate, error))
+                    continue
                 moved.append((gate, None))
                 self._put(gate)
             self._unsettled.clear()

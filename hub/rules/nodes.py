@@ -39,6 +39,11 @@ class Node:
         """The value now. `tick`: one of the roots has just ticked, else only what is live has changed, or the time."""
         raise AssertionError(self.key)
 
+    def recompute(self) -> bool:
+        """After what is live has changed, or the time. True: it is done."""
+        self.value = self.compute(False)
+        return True
+
     def live(self) -> bool:
         return all(root.live for root in self.roots)
 

@@ -8,7 +8,7 @@ import msgspec
 
 from hub import wording
 from hub.i18n import _, later
-from hub.model import Alert, Argument, Armed, Button, Form, Reply, Request, State
+from hub.model import Alert, Argument, Armed, Button, Form, Quote, Reply, Request, State
 from hub.plugin import BadRequest, Context
 from hub.rules.course import clause_of
 from hub.rules.language import AlertSpec, Clock, LanguageError, parse, understood
@@ -69,7 +69,9 @@ async def run(context: Context, request: Request) -> Reply:
     reachable = [each for each in on if each.platform in spec.via] or on
     lines = [describe(spec, context.catalogue.get, request.user.time_zone), *against(armed, spec, context, request)]
     lines += doubts(armed, spec, context)
-    lines += near(armed, spec, [view.alert for view in await context.alerts(request)], context)
+    views = await context.alerts(request)
+    lines += silent(next((view.quote for view in views if view.alert.id == alert.id), None), context, request)
+    lines += near(armed, spec, [view.alert for view in views], context)
     if request.arguments.lower().endswith(" now") and not armed.already_true:
         lines.append(_("Its condition does not hold now, so nothing rang yet."))
     if armed.behind:
@@ -163,6 +165,18 @@ def looked_against(armed: Armed, spec: AlertSpec, context: Context, request: Req
     zone, now, get = request.user.time_zone, context.now(), context.catalogue.get
     parts = [part_words(clause_of(spec, at), part, get, zone, now) for at, part in enumerate(armed.look.parts)]
     return [_("It waits for: {waits_for}.").format(waits_for=part) for part in dict.fromkeys(parts)]
+
+
+def silent(quote: Quote | None, context: Context, request: Request) -> list[str]:
+    """Why nothing can ring at this moment: no price comes, though one should, or none should."""
+    if quote is None:
+        return []
+    if not quote.market_open:
+        return [_("Its market is closed now: it watches on from the first price after the opening.")]
+    if quote.stale_since is None:
+        return []
+    since = wording.clock(quote.stale_since, request.user.time_zone, context.now())
+    return [_("It is blind now, no price has come since {clock}: nothing can ring until one does.").format(clock=since)]
 
 
 def doubts(armed: Armed, spec: AlertSpec, context: Context) -> list[str]:
