@@ -79,6 +79,7 @@ class Past:
         board.splitting.expect(self._splits.all())
         for twin in board.graph.cold():
             twin.cold = False
+        board.set_due()  # candles are closed by the clock
         for sequence, frame in enumerate(frames):
             board.take(frame, sequence)
         return made
