@@ -10,7 +10,8 @@ minutes, which are exact in value and a minute in time. Records of days come fro
 Depends on hub.history, hub.reader and the engine's board.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from heapq import merge
 from typing import NamedTuple
 
@@ -79,6 +80,8 @@ class Past:
         board.splitting.expect(self._splits.all())
         for twin in board.graph.cold():
             twin.cold = False
+        for node in sorted(board.graph.nodes.values(), key=lambda node: node.order):
+            node.recompute()  # each twin has left what they share where its own past ended
         board.set_due()  # candles are closed by the clock
         for sequence, frame in enumerate(frames):
             board.take(frame, sequence)
@@ -119,22 +122,52 @@ async def _values(history: Reads, twin: OfBase, exact: int, since: int, cut: int
     """The values of its base from `since` on: from candles, and from `exact` on from ticks."""
     base = twin.base
     legs = [await _leg(history, root, since, exact, cut, coarse) for root in base.roots]
-    for value, at in _of_base(base, legs):
-        twin.take(value, at)
+    with _anew(base.roots):
+        for root in base.roots if len(base.roots) > 1 else ():
+            await _known_before(history, root, since)
+        for value, at in _of_base(base, legs):
+            twin.take(value, at)
+
+
+@contextmanager
+def _anew(roots: Sequence[Root], *, to_the_end: bool = True) -> Iterator[None]:
+    """Twins share their instruments, which may have come to their newest prices already: within, nothing is known of
+    them; behind it they are as new as before. `to_the_end`: within, they come to their newest prices."""
+    before = [(root, root.book.value, root.book.live, root.bid, root.ask, root.last) for root in roots]
+    for root in roots:
+        root.book.value, root.book.live = None, False
+        root.ends()
+    yield
+    for root, value, live, bid, ask, last in before:
+        if root.book.value is None or (value is not None and not to_the_end):
+            root.book.value, root.book.live = value, live
+            root.bid, root.ask, root.last = bid, ask, last
+
+
+async def _known_before(history: History, root: Root, since: int) -> None:
+    """The last price of one leg from before that, which the first ticks of the others are held together with."""
+    minute = floor(since, MINUTE_US)
+    async for tick in _ticks(history, root, minute, since):
+        if tick.price is not None and _speaks(tick):
+            _see(root, Sample(_time_of(tick), tick.price, tick))
+    for span in (HOUR_US, BEFORE_US) if root.book.value is None else ():
+        if candles := await history.candles(root.instrument.id, "1m", minute - span, minute):
+            root.book.value, root.book.live = candles[-1].close, True
+            return
 
 
 async def _leg(
     history: Reads, root: Root, since: int, exact: int, cut: int, coarse: str
 ) -> list[tuple[int, Root, Sample]]:
     samples: list[Sample] = []
-    day = floor(cut, DAY_US)
+    day, exact = floor(cut, DAY_US), floor(exact, MINUTE_US)  # of a minute that is read tick by tick no candle is read
     if coarse == "1d" and since < day:
         for candle in await history.candles(root.instrument.id, "1d", since, day):
             samples += path_of(candle, DAY_US)
     for candle in await history.candles(root.instrument.id, "1m", max(since, day) if coarse == "1d" else since, exact):
         samples += path_of(candle, MINUTE_US)
     async for tick in _ticks(history, root, max(since, exact), cut):
-        if tick.price is not None and (tick.verdict < MOVES or tick.verdict == Verdict.ASIDE):
+        if tick.price is not None and _speaks(tick):
             samples.append(Sample(_time_of(tick), tick.price, tick))
     return [(sample.at, root, sample) for sample in samples]
 
@@ -144,6 +177,11 @@ async def _ticks(history: Reads, root: Root, since: int, cut: int) -> AsyncItera
         for tick in ticks:
             if tick.received_at is not None and tick.received_at < cut:
                 yield tick
+
+
+def _speaks(tick: Tick) -> bool:
+    """Whether it is of the speaking source, and in time."""
+    return tick.verdict < MOVES or tick.verdict == Verdict.ASIDE
 
 
 def _time_of(tick: Tick) -> int:
@@ -169,17 +207,21 @@ def _of_base(base: BaseNode, legs: Iterable[Sequence[tuple[int, Root, Sample]]])
     order = sorted(_below(base), key=lambda node: node.order)
     for at, root, sample in merge(*legs, key=lambda each: each[0]):
         tick = sample.tick
-        if tick is None or tick.verdict < MOVES:
-            root.book.value, root.book.live = sample.price, True
-        if tick is not None:
-            if tick.kind == Kind.QUOTE:
-                root.bid, root.ask = tick.bid, tick.ask
-            else:
-                root.last = tick.price
+        _see(root, sample)
         for node in order:
             node.value = node.compute(False)
         if base.value is not None and (tick is None or _moves(base, root, tick)):
             yield base.value, at
+
+
+def _see(root: Root, sample: Sample) -> None:
+    tick = sample.tick
+    if tick is None or tick.verdict < MOVES:
+        root.book.value, root.book.live = sample.price, True
+    if tick is not None and tick.kind == Kind.QUOTE:
+        root.bid, root.ask = tick.bid, tick.ask
+    elif tick is not None:
+        root.last = tick.price
 
 
 def _below(node: Node) -> list[Node]:
@@ -207,8 +249,7 @@ async def _volumes(history: Reads, twin: VolumeNode, since: int, cut: int) -> No
             if candle.volume:
                 twin.take(candle.volume, candle.start)
     async for tick in _ticks(history, root, exact, cut):
-        speaks = tick.verdict < MOVES or tick.verdict == Verdict.ASIDE
-        if tick.kind == Kind.TRADE and speaks and tick.volume:
+        if tick.kind == Kind.TRADE and _speaks(tick) and tick.volume:
             twin.take(tick.volume, _time_of(tick))
 
 
@@ -226,7 +267,8 @@ async def _closes(history: Reads, twin: IndicatorNode, series: Indicator, cut: i
             found = await history.candles(root.instrument.id, rung, end - wanted * length_us * longer, end)
             last = LADDER[rung] * SECOND_US - 1
             legs.append([(one.start + last, root, Sample(one.start + last, one.close)) for one in found])
-        by_candle = {at // length_us: value for value, at in _of_base(candles.base, legs)}
+        with _anew(candles.base.roots, to_the_end=False):
+            by_candle = {at // length_us: value for value, at in _of_base(candles.base, legs)}
         closes = list(by_candle.values())[-wanted:]
         if len(closes) >= wanted:
             break
