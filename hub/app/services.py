@@ -41,6 +41,7 @@ from hub.ingest import Ingest
 from hub.instruments import Catalogue, build_catalogue
 from hub.ledger import Ledger, LedgerTrouble, alerts
 from hub.ledger import splits as stored
+from hub.lives import keep_short
 from hub.market import Market
 from hub.personal import Personal
 from hub.quotes import Quotes
@@ -103,7 +104,7 @@ async def services_of(edges: Edges) -> Part:
         told.append(share.status)
     if "alert" in roles:
         recovery = Recovery(ledger, edges.history, _today(edges, splits), catalogue, config, bus, now_us)
-        services.append(("recovery", recovery.run))
+        services += [("recovery", recovery.run), ("lives", partial(keep_short, ledger))]
         told.append(recovery.status)
     build = partial(_single_services, edges, catalogue, splits, delivery, held)
     if await held.take():

@@ -80,8 +80,8 @@ class Past:
         board.splitting.expect(self._splits.all())
         for twin in board.graph.cold():
             twin.cold = False
-        for node in sorted(board.graph.nodes.values(), key=lambda node: node.order):
-            node.recompute()  # each twin has left what they share where its own past ended
+        for each in sorted(board.graph.nodes.values(), key=lambda node: node.order):
+            each.recompute()  # each twin has left what they share where its own past ended
         board.set_due()  # candles are closed by the clock
         for sequence, frame in enumerate(frames):
             board.take(frame, sequence)
