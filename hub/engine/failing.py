@@ -72,7 +72,6 @@ class Failing:
                 key=f"unreadable:{row.id}",
                 title=f"Alert {row.id} watches nothing: its line is not understood any more",
                 text=f"{row.text}\n{reason}\nedit {row.id} gives it other words, delete {row.id} takes it away.",
-                alert_id=row.id,
             )
         )
 

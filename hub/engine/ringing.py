@@ -113,7 +113,6 @@ class Ringing:
                 title=f"Alert {alert_id} is over: it was to watch until {words.moment(ends or board.clock)[:19]} UTC",
                 text=f"{standing.text}\n{rang if standing.generation != 1 else 'It rang once'}.\n"
                 f"edit {alert_id} gives it more time.",
-                alert_id=alert_id,
             )
         )
 
