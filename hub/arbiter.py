@@ -156,6 +156,8 @@ class Desk:
                 self.speaker = source
             else:
                 self._last_of[source] = now
+                if late:  # what it said before confirms nothing now
+                    return Judged(Verdict.STANDBY, None, events) if events else STANDBY
                 return self._seconded(source, price, events)
         self._last_of[source] = now
         if late:

@@ -34,6 +34,12 @@ class Seen:
     ask: float | None = None
     aside_time: int | None = None
     sources: dict[str, tuple[float, int]] = field(default_factory=dict)
+    stamps: dict[str, int | None] = field(default_factory=dict)
+
+    def later(self, tick: Tick) -> bool:
+        """Whether something of later is known of its source."""
+        stamp = self.stamps.get(tick.source)
+        return stamp is not None and tick.venue_time is not None and tick.venue_time < stamp
 
 
 class Market:
@@ -47,8 +53,9 @@ class Market:
     def take(self, tick: Tick) -> bool:
         """Whether series may stand on it. Ticks are values while their instrument is live, from its price on."""
         seen, basis = self.seen[tick.instrument], self.basis(tick.instrument)
-        if tick.verdict in MOVES or (tick.verdict == STANDBY and tick.kind == basis):
+        if tick.verdict in MOVES or (tick.verdict == STANDBY and tick.kind == basis and not seen.later(tick)):
             seen.sources[tick.source] = (tick.price, tick.received_at)
+            seen.stamps[tick.source] = tick.venue_time
         if tick.verdict not in MOVES and tick.verdict != ASIDE:
             return False
         if tick.verdict == ASIDE and tick.venue_time is not None:

@@ -24,7 +24,7 @@ from hub.rules.course import PENDING, Course, What
 from hub.rules.gates import PARTS, Gate, Hit, Level, Zone
 from hub.rules.lookback import CandleNode
 from hub.rules.nodes import Node
-from hub.rules.roots import Book, Other, Root
+from hub.rules.roots import Book, Other, Root, is_late
 
 
 class Touch(NamedTuple):
@@ -152,7 +152,7 @@ class Board(Roster):
         else:
             root.last, root.volume = value, frame.volume[i] or 0.0
         if root.others is not None:
-            root.others[source] = Other(value, received_at)
+            root.others[source] = Other(value, received_at, at)
             self._ask_others(root)
         if value >= book.high or value <= book.low:
             self._moved(book, None, value, at, received_at, source)
@@ -166,8 +166,9 @@ class Board(Roster):
         verdict, at, received_at = frame.verdict[i], frame.venue_time[i], frame.received_at[i]
         trade, source = frame.kind[i] == Kind.TRADE, frame.sources[frame.source[i]]
         if verdict == Verdict.STANDBY and root.others is not None and trade != root.quotes:
-            root.others[source] = Other(frame.price[i], received_at)
-            self._ask_others(root)
+            if not is_late(root.others.get(source), at):
+                root.others[source] = Other(frame.price[i], received_at, at)
+                self._ask_others(root)
         elif verdict == Verdict.ASIDE and root.asides and (at is None or at >= root.aside_at):
             root.seen_aside(at, received_at)
             root.volume = frame.volume[i] or 0.0 if trade else 0.0
@@ -277,8 +278,6 @@ class Board(Roster):
             if not isinstance(gate, Zone):
                 book.restart(gate, book.value if book.live else None)
 
-    # -------------------------------------------------------------------------------------------------- several sources
-
     def _ask_others(self, root: Root) -> None:
         """Alerts that wait for another source to agree look again."""
         for alert_id in self._confirming.get(root.instrument.id, ()):
@@ -358,8 +357,9 @@ class Board(Roster):
             return False
 
     def _compare_clocked(self, node: Node) -> None:
-        newest = max(node.roots, key=lambda root: root.book.received_at).book
         if node.book is not None:
+            books = (root.book for root in node.roots)
+            newest = max(books, key=lambda book: book.received_at, default=node.book)  # a portfolio may hold nothing
             self._compare(node.book, node, node.value, newest.at, newest.received_at, newest.source)
 
     def _wake_due(self, clock: int) -> None:

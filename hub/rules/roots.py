@@ -42,6 +42,12 @@ class Other(NamedTuple):
 
     price: float
     received_at: int
+    at: int | None = None  # venue_time
+
+
+def is_late(known: Other | None, at: int | None) -> bool:
+    """Whether a price of that venue_time is older than the one that is known of its source."""
+    return known is not None and known.at is not None and at is not None and at < known.at
 
 
 class Sides(msgspec.Struct, frozen=True, omit_defaults=True):
