@@ -10,7 +10,6 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from hub import wording
-from hub.model import SECOND_US
 
 HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 
@@ -45,26 +44,4 @@ def _end_of(at_us: int, start: int, end: int, zone: ZoneInfo) -> int | None:
 
 def _shown(day: date, minute: int, zone: ZoneInfo, *, fold: int) -> int:
     """When the clock shows that time: first (fold 0), or last where it shows it twice (fold 1)."""
-    local = datetime.combine(day, datetime.min.time()) + timedelta(minutes=minute)
-    at_s = _seconds(local, zone, fold)
-    if wording.moment(at_s * SECOND_US).astimezone(zone).replace(tzinfo=None) != local:
-        at_s = _jump(_seconds(local, zone, 1), _seconds(local, zone, 0), zone)
-    return at_s * SECOND_US
-
-
-def _seconds(local: datetime, zone: ZoneInfo, fold: int) -> int:
-    return round(local.replace(tzinfo=zone, fold=fold).timestamp())
-
-
-def _jump(before: int, behind: int, zone: ZoneInfo) -> int:
-    """The first second of the new offset between the two, of which one lies on either side (PEP 495: in a gap the two
-    folds reckon with the offset of the other side)."""
-    old = _offset(before, zone)
-    while behind - before > 1:
-        middle = (before + behind) // 2
-        before, behind = (middle, behind) if _offset(middle, zone) == old else (before, middle)
-    return behind
-
-
-def _offset(at_s: int, zone: ZoneInfo) -> timedelta | None:
-    return wording.moment(at_s * SECOND_US).astimezone(zone).utcoffset()
+    return wording.shown_at(datetime.combine(day, datetime.min.time()) + timedelta(minutes=minute), zone, fold=fold)

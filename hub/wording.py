@@ -7,7 +7,7 @@ Depends on hub.i18n and hub.plugin's BadRequest.
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from itertools import pairwise
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -121,6 +121,33 @@ def moment(time_us: int) -> datetime:
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=time_us)
 
 
+def shown_at(local: datetime, there: tzinfo, *, fold: int = 0) -> int:
+    """When the clock there shows that time: first (fold 0), or last where it shows it twice (fold 1). A time that it
+    skips is at the instant of the jump."""
+    at_s = _seconds(local, there, fold)
+    if moment(at_s * SECOND_US).astimezone(there).replace(tzinfo=None) != local:
+        at_s = _jump(_seconds(local, there, 1), _seconds(local, there, 0), there)
+    return at_s * SECOND_US
+
+
+def _seconds(local: datetime, there: tzinfo, fold: int) -> int:
+    return round(local.replace(tzinfo=there, fold=fold).timestamp())
+
+
+def _jump(before: int, behind: int, there: tzinfo) -> int:
+    """The first second of the new offset between the two, of which one lies on either side (PEP 495: in a gap the two
+    folds reckon with the offset of the other side)."""
+    old = _offset(before, there)
+    while behind - before > 1:
+        middle = (before + behind) // 2
+        before, behind = (middle, behind) if _offset(middle, there) == old else (before, middle)
+    return behind
+
+
+def _offset(at_s: int, there: tzinfo) -> timedelta | None:
+    return moment(at_s * SECOND_US).astimezone(there).utcoffset()
+
+
 def read_duration(text: str) -> int:
     """Microseconds of "30s", "15m", "2h", "1d 12h"; BadRequest for anything else."""
     joined = "".join(text.lower().split())
@@ -149,8 +176,7 @@ def read_clock(text: str, zone_name: str, now_us: int) -> int:
         date = today + timedelta(days=days)
         if day is not None and not day(days, date.weekday()):
             continue
-        local = datetime(date.year, date.month, date.day, hour, minute, second, tzinfo=here)
-        time_us = round(local.timestamp()) * SECOND_US
+        time_us = shown_at(datetime.combine(date, time(hour, minute, second)), here)
         if time_us > now_us:
             return time_us
     raise BadRequest(_('"{text}" is over: write a time that is still to come').format(text=text))

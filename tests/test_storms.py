@@ -123,6 +123,27 @@ async def test_a_death_in_the_middle_of_a_storm_forgets_no_ring(here: Room) -> N
 # ------------------------------------------------------------------------------------------------- groups
 
 
+async def delivered(here: Room, count: int) -> list[Message]:
+    """What a bot of Telegram is asked to send until so many notifications have come."""
+    got: list[Message] = []
+
+    async def send(payload: bytes) -> bytes:
+        got.append(msgspec.json.decode(payload, type=Message))
+        return msgspec.json.encode({"kind": "sent", "receipt": "1"})
+
+    delivery = Delivery(here.bus, here.ledger, here.engine.board.catalogue, DeliverySection(), "w")
+    async with here.bus.serve(subjects.send("telegram"), send):
+        task = asyncio.create_task(delivery.run())
+        try:
+            async with asyncio.timeout(10):
+                while sum(len(message.notifications) for message in got) < count:
+                    await asyncio.sleep(0.01)
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+    return got
+
+
 async def test_a_storm_of_many_alerts_is_a_few_messages_for_each_destination(here: Room) -> None:
     """One tick over sixty levels of each of two people."""
     here.engine.per_person = 100
@@ -130,24 +151,8 @@ async def test_a_storm_of_many_alerts_is_a_few_messages_for_each_destination(her
     for who in (ANNA, BEN):
         for level in range(60):
             await here.done(f"alert gold > {2400 + level}", who)
-    got: list[Message] = []
-
-    async def send(payload: bytes) -> bytes:
-        message = msgspec.json.decode(payload, type=Message)
-        got.append(message)
-        return msgspec.json.encode({"kind": "sent", "receipt": "1"})
-
-    delivery = Delivery(here.bus, here.ledger, here.engine.board.catalogue, DeliverySection(), "w")
     await here.tell(2460)
-    async with here.bus.serve(subjects.send("telegram"), send):
-        task = asyncio.create_task(delivery.run())
-        try:
-            async with asyncio.timeout(10):
-                while sum(len(message.notifications) for message in got) < 120:
-                    await asyncio.sleep(0.01)
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+    got = await delivered(here, 120)
     counts = {who.address: [len(m.notifications) for m in got if m.address == who.address] for who in (ANNA, BEN)}
     assert counts == {"11": [A_MESSAGE, A_MESSAGE, 10], "22": [A_MESSAGE, A_MESSAGE, 10]}
 

@@ -7,7 +7,8 @@ everybody is read: "2026-12-04T23:00Z", as canonical lines have it. Depends on h
 
 import math
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
+from datetime import time as time_of_day
 
 import msgspec
 
@@ -148,8 +149,7 @@ def _instant(day: date, time: str, zone: str) -> int:
         hour = 99
     if hour > 23 or minute > 59 or second > 59:
         raise NoTime(_("{shown} is no time of day: write it like 18:00").format(shown=quoted_cut(time)))
-    local = datetime(day.year, day.month, day.day, hour, minute, second, tzinfo=wording.zone(zone))
-    return round(local.astimezone(UTC).timestamp()) * SECOND_US
+    return wording.shown_at(datetime.combine(day, time_of_day(hour, minute, second)), wording.zone(zone))
 
 
 def _date(text: str) -> date:
