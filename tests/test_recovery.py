@@ -63,7 +63,7 @@ class Hub:
 
     async def look(self, now_s: float) -> None:
         now = START + round(now_s * SECOND_US)
-        await Recovery(self.ledger, self.history, CATALOGUE, self.config, self.bus, lambda: now).look()
+        await Recovery(self.ledger, self.history, self.history, CATALOGUE, self.config, self.bus, lambda: now).look()
 
     async def told(self) -> list[tuple[str, str]]:
         n = t.notifications.c

@@ -26,6 +26,7 @@ from hub.ledger.alerts import HELD
 from hub.model import State
 from hub.rules.language import parse
 from hub.rules.spec import AlertSpec
+from hub.splits import Splits
 from tests.board_stage import BITCOIN, EURO, GOLD, SILVER, beat, tick
 from tests.reference import Happening, Ring
 from tests.reference_board import Store, board_of, differences, frames_of, new_board, play, with_deaths
@@ -81,7 +82,7 @@ class Purged(Past):
     """What the stream still has is the newest `keep` frames; before that there is history."""
 
     def __init__(self, history: History, frames: Sequence[Frame], keep: int) -> None:
-        super().__init__(cast(Bus, None), history, lambda: new_board(INSTRUMENTS))
+        super().__init__(cast(Bus, None), history, lambda: new_board(INSTRUMENTS), Splits(()))
         self.frames, self.keep = frames, keep
 
     async def _frames(self, place: Position) -> list[Frame]:
@@ -104,7 +105,7 @@ async def lived(
     specs: Sequence[AlertSpec], frames: Sequence[Frame], deaths: Sequence[int], keep: int, ahead: int, folder: Path
 ) -> list[Ring]:
     """Dies behind each of those frames. The recorder is `ahead` frames further than the engine, as far as there are."""
-    store = Store(specs)
+    store = Store(specs, ())
     async with open_history(Config(folder=folder)) as history:
         recorded = 0
         for end in (*deaths, len(frames)):

@@ -9,10 +9,10 @@ hub.rules and hub.frame.
 import heapq
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import NamedTuple, Self
+from typing import Self
 
 from hub.engine.blind import Blindness
-from hub.engine.ringing import Evidence, Ringing
+from hub.engine.ringing import Evidence, Ringing, Touch
 from hub.engine.roster import COOLED, COURSE, ENDS, NEVER, Roster
 from hub.engine.sources import agreeing
 from hub.engine.splitting import Splitting
@@ -25,13 +25,6 @@ from hub.rules.gates import PARTS, Gate, Hit, Level, Zone
 from hub.rules.lookback import CandleNode
 from hub.rules.nodes import Node
 from hub.rules.roots import Book, Other, Root, is_late
-
-
-class Touch(NamedTuple):
-    """A part of a course that was moved."""
-
-    evidence: Evidence
-    hit: Hit | None
 
 
 class Board(Roster):

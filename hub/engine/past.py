@@ -77,12 +77,11 @@ class Past:
             history = Adjusted(self._history, self._splits, lambda _: cut)
             for twin in board.graph.cold():
                 await self._fill(history, twin, cut)
-        board.splitting.expect(self._splits.all())
         for twin in board.graph.cold():
             twin.cold = False
         for each in sorted(board.graph.nodes.values(), key=lambda node: node.order):
             each.recompute()  # each twin has left what they share where its own past ended
-        board.set_due()  # candles are closed by the clock
+        board.splitting.expect(self._splits.all())  # from here on the clock brings what is due, closes of candles too
         for sequence, frame in enumerate(frames):
             board.take(frame, sequence)
         return made
@@ -144,7 +143,7 @@ def _anew(roots: Sequence[Root], *, to_the_end: bool = True) -> Iterator[None]:
             root.bid, root.ask, root.last = bid, ask, last
 
 
-async def _known_before(history: History, root: Root, since: int) -> None:
+async def _known_before(history: Reads, root: Root, since: int) -> None:
     """The last price of one leg from before that, which the first ticks of the others are held together with."""
     minute = floor(since, MINUTE_US)
     async for tick in _ticks(history, root, minute, since):

@@ -50,6 +50,13 @@ class Evidence(NamedTuple):
         return cls(book, node, book.value or 0.0, book.at, book.received_at, book.source, None, None)
 
 
+class Touch(NamedTuple):
+    """A part of a course that was moved."""
+
+    evidence: Evidence
+    hit: Hit | None
+
+
 class Ringing:
     """`now_us` is the wall clock, which tells only whether a crossing is told late."""
 

@@ -12,6 +12,7 @@ import structlog
 from hub.engine.batch import Batch
 from hub.engine.failing import Failing
 from hub.engine.making import Maker
+from hub.engine.prices import instrument_of, price_of, sides_of
 from hub.engine.silences import Silences
 from hub.engine.standing import HOLDS_OTHERS, More, Standing
 from hub.frame import Position
@@ -23,11 +24,9 @@ from hub.rules.gates import Gate, Zone
 from hub.rules.graph import Graph
 from hub.rules.lookback import Back
 from hub.rules.nodes import Node, PortfolioNode
-from hub.rules.roots import Book, Root, Sides
+from hub.rules.roots import Book, Root
 
 log = structlog.get_logger("engine")
-_write_sides = msgspec.json.Encoder().encode
-_read_sides = msgspec.json.Decoder(Sides).decode
 WOKEN = "woken"
 NEVER = 1 << 62
 ENDS, COOLED, COURSE = 0, 1, 2
@@ -69,7 +68,7 @@ class Roster:
             book.received_at, book.source = value.received_at, value.source
             root.stale_since = value.stale_since
             if value.sides:
-                root.recall(_read_sides(value.sides), value.received_at)
+                root.recall(sides_of(value.sides), value.received_at)
             root.seen(value.venue_time, value.received_at)
 
     def load(self, rows: Iterable[AlertRow], position: Position, lately: Mapping[int, Sequence[int]]) -> None:
@@ -375,16 +374,7 @@ class Roster:
     def prices(self) -> list[SeriesValue]:
         """The newest prices of the instruments that moved."""
         roots = [self.graph.root(name) for name in self.batch.prices]
-        return [_price_of(root) for root in roots if root.book.value is not None]
-
-
-def price_key(instrument: str) -> str:
-    """The key of the series "price of that instrument"; the same as hub.rules.series.key."""
-    return f"price({instrument})"
-
-
-def instrument_of(key: str) -> str:
-    return key.partition("(")[2].rstrip(")")
+        return [price_of(root) for root in roots if root.book.value is not None]
 
 
 def refresh(node: Node) -> None:
@@ -392,13 +382,3 @@ def refresh(node: Node) -> None:
     node.value = node.compute(False)
     if node.book is not None and node.value is not None:
         node.book.value, node.book.live = node.value, True
-
-
-def _price_of(root: Root) -> SeriesValue:
-    book = root.book
-    assert book.value is not None
-    sides = root.remember()
-    return SeriesValue(
-        key=book.key, value=book.value, venue_time=book.at, received_at=book.received_at, source=book.source,
-        live=book.live, stale_since=root.stale_since, sides=_write_sides(sides).decode() if sides else None,
-    )  # fmt: skip
