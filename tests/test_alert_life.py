@@ -384,3 +384,17 @@ def test_an_alert_that_sleeps_says_nothing_of_its_cooldown() -> None:
     stage.board.sleep(1, None, None)
     stage.beat(120)
     assert len(stage.life()) == 2
+
+
+def test_a_price_that_wobbles_does_not_write_the_life_of_an_alert_full() -> None:
+    """What comes true in a cooldown is told once, and counted."""
+    stage = Stage("gold > 1300 at most every 10m band 0")
+    stage.prices(0, 1299, *[1300.0, 1299.0] * 200)
+    stage.beat(601)
+    assert stage.life()[1:] == [
+        "rang: Gold rose to 1,300.00 USD (level 1,300.00)",
+        "its condition came true again, not told: silent until 00:10:01.000 UTC",
+        "its condition came true 199 times meanwhile",
+        "it has been silent long enough after it rang: it may ring again",
+    ]
+    assert stage.prices(602, 1300) == [1300]

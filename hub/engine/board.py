@@ -16,7 +16,7 @@ from hub.engine.ringing import Evidence, Ringing, Touch
 from hub.engine.roster import COOLED, COURSE, ENDS, NEVER, Roster
 from hub.engine.sources import agreeing
 from hub.engine.splitting import Splitting
-from hub.engine.standing import COOLED_LINE, MUTE_OVER, SILENCE_OVER, STORM_RINGS, Standing
+from hub.engine.standing import MUTE_OVER, SILENCE_OVER, STORM_RINGS, Standing
 from hub.frame import Event, EventKind, Frame, empty
 from hub.model import MOVES, SECOND_US, Kind, State, Verdict
 from hub.plugin import Catalogue
@@ -320,11 +320,10 @@ class Board(Roster):
             if alert_id not in self.silences:
                 self._turn(alert_id, {})
         elif what == COOLED and more is not None and more.cooling_until == at:
-            more.cooling_until = 0
-            if alert_id not in self.silences:
-                self.tell(alert_id, COOLED_LINE)
-                self.batch.moved.add(alert_id)
-                self.batch.urgent = True
+            if alert_id in self.silences:
+                more.cooling_until = 0
+            else:
+                self.ringing.cooled(alert_id, more)
         elif what == ENDS and more is not None and more.expires_at is not None and more.expires_at <= self.clock:
             self.ringing.expire(alert_id, standing)
 

@@ -49,7 +49,6 @@ class Failing:
                 text=f"{standing.text}\nThat is an error of the hub ({type(error).__name__}), which was logged."
                 f" Your other alerts go on. resume {alert_id} tries again.",
                 alert_id=alert_id,
-                urgent=True,
             )
         )
 

@@ -12,7 +12,7 @@ from hub import evidence as words
 from hub.engine.batch import Notice
 from hub.engine.roster import COOLED
 from hub.engine.sources import agreeing
-from hub.engine.standing import EXPIRED, RAN_OUT, STORM_US, More, Standing
+from hub.engine.standing import COOLED_LINE, EXPIRED, RAN_OUT, STORM_US, More, Standing
 from hub.frame import Frame
 from hub.ledger.alerts import Rang
 from hub.model import Nature, State
@@ -70,8 +70,10 @@ class Ringing:
         """It rings, unless it still says nothing after the last time."""
         board, more = self._board, standing.more
         if more is not None and more.cooling_until > board.clock:
-            until = words.moment(more.cooling_until, board.clock)
-            self._board.tell(alert_id, f"its condition came true again, not told: silent until {until} UTC")
+            more.missed += 1
+            if more.missed == 1:  # the others are counted: a price that wobbles must not write its life full
+                until = words.moment(more.cooling_until, board.clock)
+                board.tell(alert_id, f"its condition came true again, not told: silent until {until} UTC")
             return
         standing.generation += 1
         rang = self.worded(self._rang(alert_id, standing, hit, seen), standing, part, seen)
@@ -107,6 +109,15 @@ class Ringing:
             )
         )
 
+    def cooled(self, alert_id: int, more: More) -> None:
+        """It may ring again."""
+        if more.missed > 1:
+            self._board.tell(alert_id, f"its condition came true {more.missed} times meanwhile")
+        more.cooling_until = more.missed = 0
+        self._board.tell(alert_id, COOLED_LINE)
+        self._board.batch.moved.add(alert_id)
+        self._board.batch.urgent = True
+
     def expire(self, alert_id: int, standing: Standing) -> None:
         """Its owner hears of it too: what rings no more does not just fall silent."""
         board, ends = self._board, standing.more.expires_at if standing.more is not None else None
@@ -124,7 +135,9 @@ class Ringing:
         )
 
     def sided(self, alert_id: int, standing: Standing, seen: Evidence, *, first: bool) -> None:
-        """A half was armed, or a first value has set the sides."""
+        """A half was armed, or a first value has set the sides. Of one that may not ring yet the former is no news."""
+        if not first and standing.more is not None and standing.more.cooling_until > self._board.clock:
+            return
         value = self._shown(standing, 0, seen.value)
         armed = "armed again at" if standing.generation else "armed at"
         self._board.tell(alert_id, f"takes its side from {value}" if first else f"{armed} {value}")

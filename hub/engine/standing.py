@@ -36,6 +36,7 @@ class More(msgspec.Struct, gc=False):
     nodes: tuple[Node, ...] = ()  # that it uses
     at_most_us: int = 0
     cooling_until: int = 0
+    missed: int = 0  # how often it would have rung since then
     expires_at: int | None = None
     rang: deque[int] = msgspec.field(default_factory=deque)  # when it rang, the newest last
 
