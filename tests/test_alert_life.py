@@ -344,6 +344,49 @@ async def test_what_looks_back_is_warm_after_a_snooze_of_what_was_done(life: Lif
     assert await life.rang() == [1.25, pytest.approx(100 * 25 / 2400)]  # from the price before it rang first
 
 
+# ----------------------------------------------------------------------------------------------- other words
+
+
+@pytest.mark.parametrize(
+    ("which", "how", "state", "rings"),
+    [
+        ("", {}, State.ARMED, True),
+        ("pause", {}, State.ARMED, True),
+        ("snooze", {"until": FAR_US}, State.SNOOZED, False),
+        ("mute", {}, State.MUTED, False),
+    ],
+)
+async def test_other_words_leave_what_is_silent_silent_and_let_go_on_what_was_paused(
+    which: str, how: dict[str, Any], state: State, rings: bool, life: Life
+) -> None:
+    """In the row, in memory, and behind a death. The new words begin without a cooldown."""
+    await life.begin("gold > 2400 at most every 2h")
+    await life.tell(2400, 2390)
+    if which:
+        await life.do(which, **how)
+    assert await life.do("edit", line="gold > 2450 at most every 2h") is state
+    row = await life.row()
+    assert (row.text, row.cooling_until) == ("XAU-USD > 2450 at most every 2h", None)
+    await life.tell(2390, 2449)
+    async with running(life.bus, life.ledger) as life.engine:
+        await life.tell(2390, 2451)
+        assert await life.rang() == [2400, *([2451] if rings else [])]
+        if not rings:
+            await life.do("unmute" if which == "mute" else "wake")
+            await life.tell(2390, 2452)
+    assert (await life.rang())[1:] == ([2451] if rings else [2452])
+    said = "moved from 2400 to 2450 by anna"
+    assert (await life.lines()).count(said) == 1
+
+
+async def test_what_is_deleted_is_given_no_other_words(life: Life) -> None:
+    """It is brought back first."""
+    await life.begin()
+    await life.do("delete")
+    said = await refused(life.engine, life.owner, "edit", alert_id=life.id, line="gold > 2450")
+    assert said == f"alert {life.id} is deleted; that cannot be done to it now: `delete {life.id} undo` brings it back"
+
+
 # ---------------------------------------------------------------------------------------------------- room
 
 

@@ -85,7 +85,8 @@ async def _armed(engine: Owner, alert: Alert, made: New, told: str) -> Alert:
 async def _reworded(engine: Owner, alert: Alert, made: New, told: str) -> Alert:
     """Silent as before."""
     continued(made, alert)
-    alert = await changed(engine, alert.id, words(made), told, _check(engine, alert, made))
+    values = {**words(made), "cooling_until": None}
+    alert = await changed(engine, alert.id, values, told, _check(engine, alert, made))
     if (silence := engine.board.silences.get(alert.id)) is not None:
         engine.board.sleep(alert.id, made.standing, silence.until, silence.then)
     return alert
