@@ -193,3 +193,28 @@ def test_a_value_is_none_while_it_is_stale() -> None:
     assert stage.prices(500, 1310) == [1310]
     assert stage.beat(569) == []
     assert stage.beat(570) == [(2, 1310)]
+
+
+def test_who_sets_an_alert_in_a_silence_hears_of_it_and_of_its_end_too() -> None:
+    """Within the grace; whoever sets one later is told in the answer."""
+    stage = Stage("gold > 1300")
+    stage.prices(0, 1290)
+    stage.event(60, EventKind.STALE)
+    stage.add(2, "gold > 1400", 2)
+    stage.beat(300)
+    assert [owner for owner, _ in stage.notices()] == [1, 2]
+    assert [owners for _, _, owners in stage.board.batch.gaps_begun] == [(1,), (2,)]
+
+
+def test_nobody_hears_of_an_instrument_that_nobody_watches() -> None:
+    """But the first who sets an alert on it within the grace does."""
+    stage = Stage()
+    stage.prices(0, 1290)
+    stage.event(60, EventKind.STALE)
+    stage.beat(300)
+    assert (stage.notices(), stage.board.batch.gaps_begun, stage.board.batch.gaps_told) == ([], [], [])
+    stage.event(301, EventKind.FRESH)
+    stage.event(400, EventKind.STALE)
+    stage.add(1, "gold > 1400", 1)
+    stage.beat(700)
+    assert len(stage.notices()) == 1

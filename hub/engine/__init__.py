@@ -124,7 +124,8 @@ class Engine:
         await self.ledger.read(self.split_watch.learn)
         self.split_watch.begin(self.position.clock)
         for gap in blind:
-            self.board.blindness.recall(gap.instrument, gap.since, told=gap.told, clock=self.position.clock)
+            recall, clock = self.board.blindness.recall, self.position.clock
+            recall(gap.instrument, gap.since, gap.owner_id, told=gap.told, clock=clock)
         async for rows in self._rows(groups):
             await self.holdings.fetch({row.owner_id for row in rows if "portfolio" in row.text})
             self.board.load(rows, self.position, lately)

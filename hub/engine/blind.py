@@ -26,6 +26,7 @@ NEVER = 1 << 62
 class Blind(msgspec.Struct):
     since: int
     tell_at: int  # the stream's clock; NEVER: its owners know
+    owners: set[int] = set()  # who will hear when it is back
 
 
 class Blindness:
@@ -37,22 +38,24 @@ class Blindness:
     def due(self) -> int:
         return min((blind.tell_at for blind in self._blind.values()), default=NEVER)
 
-    def recall(self, instrument: str, since: int, *, told: bool, clock: int) -> None:
-        """As it was committed."""
-        self._blind[instrument] = Blind(since, NEVER if told else clock + GRACE_US)
+    def recall(self, instrument: str, since: int, owner_id: int, *, told: bool, clock: int) -> None:
+        """As it was committed, of one of its owners after the other."""
+        blind = self._blind.setdefault(instrument, Blind(since, NEVER if told else clock + GRACE_US))
+        blind.owners.add(owner_id)
 
     def absorb(self, other: "Blindness") -> None:
         """Of a board that stands at the same place: whoever has not heard yet hears."""
         for instrument, blind in other._blind.items():
             mine = self._blind.setdefault(instrument, blind)
             mine.tell_at = min(mine.tell_at, blind.tell_at)
+            mine.owners |= blind.owners
 
     def begins(self, root: Root, since: int) -> None:
         instrument, board = root.instrument.id, self._board
         if instrument in self._blind:
             return
         owners = {board.standing[alert_id].owner_id for alert_id in board.alerts_on(root)}
-        self._blind[instrument] = Blind(since, board.clock + GRACE_US if owners else NEVER)
+        self._blind[instrument] = Blind(since, board.clock + GRACE_US, owners)
         if owners:
             board.batch.gaps_begun.append((instrument, since, tuple(sorted(owners))))
 
@@ -67,13 +70,19 @@ class Blindness:
         for instrument, blind in self._blind.items():
             if blind.tell_at <= clock:
                 blind.tell_at = NEVER
-                self._tell(self._board.graph.root(instrument), blind.since)
+                self._tell(self._board.graph.root(instrument), blind)
 
-    def _tell(self, root: Root, since: int) -> None:
-        board, instrument = self._board, root.instrument
+    def _tell(self, root: Root, blind: Blind) -> None:
+        """Also who has set an alert on it since it fell silent."""
+        board, instrument, since = self._board, root.instrument, blind.since
         by_owner: dict[int, list[int]] = {}
         for alert_id in sorted(board.alerts_on(root)):
             by_owner.setdefault(board.standing[alert_id].owner_id, []).append(alert_id)
+        if late := by_owner.keys() - blind.owners:
+            board.batch.gaps_begun.append((instrument.id, since, tuple(sorted(late))))
+            blind.owners |= late
+        if not by_owner:
+            return
         when = moment(since, board.clock)
         for owner_id, alert_ids in by_owner.items():
             board.batch.notices.append(
