@@ -50,6 +50,8 @@ LONGEST_LINE = 500
 COMMAND_TIMEOUT_S = 10.0
 SAID_AT = 0.8
 """The share of a limit at which it is said."""
+TAKES_ROOM = ("alert", "again", "edit", "snooze")
+"""Commands after which a person's alerts may count more than before."""
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 CONDITION = re.compile(r"[<>]|\b(?:crosses|above|below|over|under)\b", re.IGNORECASE)
@@ -243,7 +245,10 @@ class Commands:
             private = bool(getattr(self._modules.get(routed.name), "PRIVATE", False))
             request = caller.request(routed.name, routed.arguments, line.who, private=private)
             reply = await self._ask(request)
-            warnings = [warning, await self._alert_limit(request.user) if reply.ok and routed.name == "alert" else ""]
+            warnings = [
+                warning,
+                await self._alert_limit(request.user) if reply.ok and routed.name in TAKES_ROOM else "",
+            ]
             lines = (*reply.lines, *filter(None, warnings), *news)
             return msgspec.structs.replace(reply, lines=lines, private=reply.private or private)
         except BadRequest as error:

@@ -176,8 +176,10 @@ async def test_what_alerts_cost_is_said_before_the_room_is_full_and_then_refused
         owner = row.owner_id
     assert await here.ledger.read(lambda c: alerts.used(c, owner)) == used
     await here.ledger.write(lambda c: alerts.update(c, 1, {"cost": most * 8 // 10 - used}))
-    near = (await here.done("alert gold > 2401", ANNA)).lines
-    assert near[-1] == f"({most * 8 // 10} of the {most} alerts that one person can have)"
+    near = await here.done("alert gold > 2401", ANNA)
+    limit = f"({most * 8 // 10} of the {most} alerts that one person can have)"
+    assert near.lines[-1] == limit
+    assert (await here.done(f"edit {near.facts['id']} gold > 2402", ANNA)).lines[-1] == limit
     await here.ledger.write(lambda c: alerts.update(c, 1, {"cost": most - used - 4}))
     said = await here.refused("alert gold trails 2%", ANNA)
     counts = f"yours count {most - 4}, this one 10"
