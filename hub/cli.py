@@ -44,7 +44,7 @@ Formats = Annotated[
 ]
 Instruments = Annotated[
     list[str],
-    Parameter(name="--instrument", negative="", help="Whose prices it holds, as XAU-USD; one for all, or one each."),
+    Parameter(name="--instrument", negative="", help="Whose prices, as XAU-USD or A,B; one for all, or one each."),
 ]
 AlertLines = Annotated[
     list[str] | None, Parameter(name="--alert", negative="", help='An alert to set first: "gold > 2400".')

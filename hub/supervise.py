@@ -92,6 +92,7 @@ class Supervisor:
         core_command: Sequence[str] = (sys.executable, "-m", "hub", "core"),
         bot_command: Sequence[str] = (sys.executable, "-m", "hub", "bot"),
         stop_within_s: float = STOP_WITHIN_S,
+        back_off: Callable[[int, float], float] = next_try_s,
         log: Log | None = None,
     ) -> None:
         self.roles = tuple(config.hub.roles if roles is None else roles)
@@ -106,6 +107,7 @@ class Supervisor:
         self._core_command = tuple(core_command)
         self._bot_command = tuple(bot_command)
         self._stop_within_s = stop_within_s
+        self._back_off = back_off
         self._log = log or _structlog
         self._stop = asyncio.Event()  # the core and the bots
         self._stop_broker = asyncio.Event()
@@ -208,7 +210,7 @@ class Supervisor:
                 return
             healthy = time.monotonic() - begun > HEALTHY_AFTER_S
             failures = 1 if healthy else failures + 1
-            wait_s = next_try_s(failures, random.random())
+            wait_s = self._back_off(failures, random.random())
             known = reason != "" and ended == told and not healthy  # what keeps it from going on is said once
             told = ended
             self._log(

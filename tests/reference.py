@@ -10,7 +10,7 @@ from hub.frame import EventKind
 from hub.model import Instrument
 from hub.rules import series as of
 from hub.rules.spec import AlertSpec
-from tests.reference_alerts import Alert
+from tests.reference_alerts import STORM_RINGS, Alert
 from tests.reference_gates import Agreed, Values
 from tests.reference_market import SECOND_US, Market, Tick
 from tests.reference_series import (
@@ -60,6 +60,7 @@ class Reference:
         instruments: Mapping[str, Instrument],
         default_band_percent: float = 0.05,
         thorough: bool = True,
+        storm_rings: int = STORM_RINGS,
     ) -> None:
         """Where not `thorough`, an alert is not looked at again with the same values: for long days."""
         self.market = Market(instruments)
@@ -67,7 +68,7 @@ class Reference:
         self.watched = [tuple(self._node(clause.series) for clause in spec.clauses) for spec in alerts]
         self.legs = [{leg for node in nodes for leg in node.legs} for nodes in self.watched]
         self.alerts = [
-            Alert(spec, [node.exact for node in nodes], default_band_percent)
+            Alert(spec, [node.exact for node in nodes], default_band_percent, storm_rings)
             for spec, nodes in zip(alerts, self.watched, strict=True)
         ]
         self.thorough = thorough

@@ -6,14 +6,16 @@ from hub.rules.spec import AlertSpec
 from tests.reference_gates import Agreed, Fired, Gate, Scale, Values, gate_of_all, gates_of
 
 STORM_RINGS, STORM_US = 15, 180_000_000
-"""More rings than that in such a time pause an alert for good."""
+"""More rings than that in such a time pause an alert for good; 0: nothing does."""
 
 
 class Alert:
     """One alert, looked at on every moment that anything happens."""
 
-    def __init__(self, spec: AlertSpec, exact: Sequence[bool], percent: float) -> None:
-        self.spec, self.percent = spec, percent
+    def __init__(
+        self, spec: AlertSpec, exact: Sequence[bool], percent: float, storm_rings: int = STORM_RINGS
+    ) -> None:
+        self.spec, self.percent, self.storm_rings = spec, percent, storm_rings
         self.scales = [Scale(one) for one in exact]
         self.ended = self.paused = False
         self.rang: list[int] = []
@@ -56,7 +58,7 @@ class Alert:
         self.rang.append(now)
         lately = [at for at in self.rang if at >= now - STORM_US]
         once = spec.repeat == "once" and not any(clause.condition == "every" for clause in spec.clauses)
-        self.paused = len(lately) > STORM_RINGS
+        self.paused = bool(self.storm_rings) and len(lately) > self.storm_rings
         self.ended = once or self.paused
         return fired
 

@@ -45,15 +45,15 @@ ANSWER_S = 4.0
 SET_WITHIN_S = 30.0
 
 
-async def main(asked: Asked) -> int:
+async def main(asked: Asked, supervisor: Callable[..., Supervisor] = Supervisor) -> int:
     """The exit code: 0 when everything was recorded and delivered, 1 when something was not."""
     if asked.data is not None:
-        return await _replay(asked, asked.data.absolute())
+        return await _replay(asked, asked.data.absolute(), supervisor)
     with tempfile.TemporaryDirectory(prefix="tocsin-replay-") as folder:
-        return await _replay(asked, Path(folder))
+        return await _replay(asked, Path(folder), supervisor)
 
 
-async def _replay(asked: Asked, folder: Path) -> int:
+async def _replay(asked: Asked, folder: Path, supervisor: Callable[..., Supervisor]) -> int:
     config = config_of(asked, recordings(asked), folder)
     missing = await _prepare(asked, config)
     hold = folder / "hold"
@@ -62,7 +62,7 @@ async def _replay(asked: Asked, folder: Path) -> int:
     log = folder / "replay.log"
     with log.open("a") as stream:
         logs.setup("json", "info", process="supervise", stream=stream)
-        feeds, elapsed_s = await _play(Supervisor(config, roles=ROLES, log_to=log), hold, missing, asked)
+        feeds, elapsed_s = await _play(supervisor(config, roles=ROLES, log_to=log), hold, missing, asked)
     did = await summary(config, feeds, elapsed_s)
     show(did, as_json=asked.as_json, folder=None if asked.data is None else folder)
     whole = did["ticks_read"] == did["ticks_recorded"] + sum(did["refused"].values())

@@ -46,9 +46,13 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
     feed: str
     file: Path
     format: str
-    instrument: str
+    instrument: str  # or several, a comma between, where each line of the file says which
     time_zone: str = ""
     received_in: str = ""
+
+    @property
+    def instruments(self) -> list[str]:
+        return self.instrument.split(",") if self.instrument else []
 
 
 def recordings(asked: Asked) -> list[Recording]:
@@ -56,7 +60,8 @@ def recordings(asked: Asked) -> list[Recording]:
     if not asked.files:
         raise BadRequest("no recording is named: write tocsin replay FILE --format csv --instrument XAU-USD")
     formats = _one_each("--format", asked.formats, asked.files)
-    instruments = [_instrument(word) for word in _one_each("--instrument", asked.instruments, asked.files)]
+    words = _one_each("--instrument", asked.instruments, asked.files)
+    instruments = [",".join(_instrument(each.strip()) for each in word.split(",")) for word in words]
     found: list[Recording] = []
     for text, format, instrument in zip(asked.files, formats, instruments, strict=True):
         file, time_zone, received_in = _parted(text)
@@ -115,7 +120,7 @@ def config_of(asked: Asked, played: Sequence[Recording], folder: Path) -> Config
     bot = "push" if asked.notify else "console"
     return Config(
         hub=HubSection(data=str(folder), roles=ROLES),
-        alerts=AlertsSection(storm_rings=0),  # all that would ring is wanted
+        alerts=AlertsSection(storm_rings=0, lines_per_minute=100_000),  # all that would ring is wanted
         delivery=DeliverySection(allow_private=True, give_up_after_hours=GIVE_UP_AFTER_HOURS),
         instruments=_instruments(played, firsts),
         feeds=tuple(feeds),
@@ -128,12 +133,12 @@ def _feed(asked: Asked, one: Recording) -> FeedSection:
     return FeedSection(
         name=one.feed,
         module="replay",
-        symbols={one.instrument: one.instrument} if one.instrument else {},
+        symbols={name: name for name in one.instruments},
         mute_after_s=86_400.0,
         settings={
             "file": str(one.file.absolute()),
             "format": one.format,
-            "instrument": one.instrument,
+            "instrument": one.instrument if len(one.instruments) == 1 else "",
             "date": _date(asked.date),
             "speed": _speed(asked.speed),
             "times": asked.times,
@@ -144,14 +149,16 @@ def _feed(asked: Asked, one: Recording) -> FeedSection:
 
 
 def _instruments(played: Sequence[Recording], firsts: Sequence[Tick | None]) -> dict[str, dict[str, Any]]:
-    """Each by the kind of its first recording's prices; what the catalogue lacks is named."""
+    """Each by the kind of its first recording's prices, where that is of one instrument; what the catalogue lacks is
+    named."""
     known = {instrument.id for instrument in CATALOGUE}
     changes: dict[str, dict[str, Any]] = {}
     for one, first in zip(played, firsts, strict=True):
-        if one.instrument and one.instrument not in changes:
-            changes[one.instrument] = {"basis": "last" if _trades(one.format, first) else "mid"}
-            if one.instrument not in known:
-                changes[one.instrument]["name"] = one.instrument
+        for name in one.instruments:
+            if name not in changes:
+                changes[name] = {} if name in known else {"name": name}
+                if len(one.instruments) == 1:
+                    changes[name]["basis"] = "last" if _trades(one.format, first) else "mid"
     return changes
 
 

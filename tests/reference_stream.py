@@ -1,0 +1,155 @@
+"""What a hub has published and what it rang, held against the reference: the stream's frames become the reference's
+happenings, the ledger's triggers its rings."""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from hub import reader
+from hub.bus import connect
+from hub.frame import Frame
+from hub.model import Instrument, Verdict
+from hub.rules.spec import AlertSpec, canonical
+from tests.conftest import NatsServer
+from tests.recording import rows
+from tests.reference import Beat, Happening, Reference, Ring, Told
+from tests.reference_board import differences
+from tests.reference_market import Tick
+
+HELD = (Verdict.CONFIRMED, Verdict.OUTLIER)
+"""What the arbiter held back is published later than others that came after it."""
+
+
+# ------------------------------------------------------------------------------------------- the stream
+
+
+def frames_in(folder: Path) -> list[Frame]:
+    """All that a hub that has ended published: its broker's store is opened by a server of the test's own."""
+    server = NatsServer(folder / "broker")
+    server.start()
+    try:
+        return asyncio.run(frames_at(server.url, server.token))
+    finally:
+        server.stop()
+
+
+async def frames_at(url: str, token: str) -> list[Frame]:
+    """The same of a broker that runs. AssertionError where the first ones are gone."""
+    async with connect(url, token, "reference") as bus:
+        state = await reader.stream_state(bus)
+        assert state.first <= 1, "the stream was purged: nobody knows any more what its first frames were"
+        return [frame async for frame in reader.frames_between(bus, 0, state.last)]
+
+
+async def keep_all(url: str, token: str) -> None:
+    """Nothing is purged from this stream any more: a reader says that it has read nothing."""
+    async with connect(url, token, "reference") as bus:
+        await reader.report(bus, "reference", 0)
+
+
+def happenings_of(frames: Iterable[Frame]) -> list[Happening]:
+    """In stream order, each frame once. AssertionError for a clock that is ahead of what comes behind it."""
+    found: list[Happening] = []
+    newest, clock, last = (0, 0), 0, 0
+    for frame in frames:
+        if (frame.epoch, frame.number) <= newest:
+            continue
+        newest = (frame.epoch, frame.number)
+        events = list(frame.events)
+        for i, tick in enumerate(frame.ticks()):
+            while events and events[0].at <= i:
+                event = events.pop(0)
+                found.append(Told(event.kind, event.instrument, event.time))
+            assert tick.price is not None and tick.received_at is not None
+            assert tick.received_at >= clock or tick.verdict in HELD, f"the clock stood at {clock} before {tick}"
+            last = max(last, tick.received_at)
+            found.append(
+                Tick(
+                    tick.instrument, tick.verdict, tick.kind, tick.price, tick.bid, tick.ask, tick.volume,
+                    tick.venue_time, tick.received_at, tick.source,
+                )
+            )  # fmt: skip
+        found += [Told(event.kind, event.instrument, event.time) for event in events]
+        clock = max(clock, frame.clock)
+        if clock > last:  # what it came with is held back
+            last = clock
+            found.append(Beat(clock))
+    return found
+
+
+def hold_the_ticks(happenings: Iterable[Happening], written: Iterable[Tick]) -> None:
+    """Everything that was recorded was published once. In which order, and with which verdicts, is the hub's."""
+    got = sorted(_facts(each) for each in happenings if isinstance(each, Tick))
+    wanted = sorted(_facts(each) for each in written)
+    assert len(got) == len(wanted)
+    assert [pair for pair in zip(got, wanted, strict=True) if pair[0] != pair[1]][:3] == []
+
+
+def _facts(tick: Tick) -> tuple[object, ...]:
+    return tick.received_at, tick.instrument, tick.kind, tick.price, tick.bid or 0, tick.ask or 0, tick.volume or 0
+
+
+# ---------------------------------------------------------------------------------------------- the rings
+
+
+class Trigger(NamedTuple):
+    """A row of the ledger's."""
+
+    owner: int
+    text: str
+    rang_at: int
+    direction: str
+    level: float
+    price: float
+    generation: int
+
+
+TRIGGERS = (
+    "SELECT a.owner_id, a.text, t.rang_at, t.direction, t.level, t.price, t.generation"
+    " FROM triggers t JOIN alerts a ON a.id = t.alert_id ORDER BY t.id"
+)
+
+
+def triggers_in(folder: Path) -> list[Trigger]:
+    return [Trigger(*row) for row in rows(folder / "ledger.db", TRIGGERS)]
+
+
+class Expected:
+    """What the reference rings in what was published; computed once for the same happenings."""
+
+    def __init__(self, specs: Sequence[AlertSpec], instruments: Mapping[str, Instrument]) -> None:
+        self.specs = specs
+        self._instruments = instruments
+        self._happenings: list[Happening] = []
+        self._reference: Reference | None = None
+
+    def of(self, happenings: list[Happening]) -> Reference:
+        if self._reference is None or self._happenings != happenings:
+            self._happenings = happenings
+            self._reference = Reference(self.specs, self._instruments, thorough=False, storm_rings=0)
+            self._reference.feed(happenings)
+        return self._reference
+
+
+def hold_the_rings(
+    specs: Sequence[AlertSpec], reference: Reference, triggers: Iterable[Trigger], least: int = 1
+) -> int:
+    """How many were held; AssertionError with the first alert that rang otherwise, pair by pair of reference and hub.
+    Where a level was so near that rounding decides, an alert is left out. Generations tell that none is twice."""
+    by_text = {canonical(spec): index for index, spec in enumerate(specs)}
+    assert len(by_text) == len(specs), "two alerts of the same words"
+    rang: dict[int, list[Trigger]] = {}
+    for trigger in triggers:
+        rang.setdefault(by_text[trigger.text], []).append(trigger)
+    for index, spec in enumerate(specs):
+        found = rang.get(index, [])
+        assert [each.generation for each in found] == list(range(1, len(found) + 1)), canonical(spec)
+        if reference.alerts[index].close:
+            continue
+        got = [Ring(index, each.rang_at, each.direction, each.level, each.price) for each in found]
+        wrong = differences(spec, index, reference.rings, got)
+        assert (canonical(spec), wrong[:4], len(wrong)) == (canonical(spec), [], 0)
+    count = sum(map(len, rang.values()))
+    assert count >= least
+    return count
