@@ -279,6 +279,23 @@ async def test_a_full_pending_list_makes_emit_wait_until_the_bus_is_back(bus: Bu
     assert [tick.number for each in frames for tick in each.ticks()] == list(range(count))
 
 
+async def test_the_clock_of_a_frame_is_not_ahead_of_the_ticks_that_wait_behind_it(
+    bus: Bus, nats_server: "NatsServer"
+) -> None:
+    """A condition that has to last must hear what broke it before its time is over, also where full frames wait."""
+    count = 3 * MAX_TICKS
+    ticks = [gold(2000, i, received_at=START + i * SECOND_US) for i in range(count)]
+    nats_server.kill()
+    async with ingesting(bus, feed(plays(*ticks), nature=Nature.RECORDING)) as ingest:
+        async with asyncio.timeout(10):
+            while len(ingest._pending) <= 2 * MAX_TICKS or not ingest.status()["error"]:
+                await asyncio.sleep(0.01)
+        nats_server.restart()
+        frames = [each for each in await accepted(bus, count) if len(each)]
+    assert len(frames) >= 3
+    assert [each.clock for each in frames] == [each.received_at[-1] for each in frames]
+
+
 # ------------------------------------------------------------------------------------------- supervision
 
 
