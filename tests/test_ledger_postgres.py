@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ from hub.config import Config, LedgerSection
 from hub.frame import Position
 from hub.ledger import Ledger, LedgerAway, LedgerTrouble, LedgerUnsure, alerts, leases, open_ledger, outbox, people
 from hub.ledger import tables as t
+from hub.ledger.alerts import SeriesValue
 from hub.ledger.leases import LeaseLost
 from hub.ledger.postgres import PostgresLane
 from hub.model import Who
@@ -341,6 +343,83 @@ async def test_nobody_takes_a_lease_over_in_the_middle_of_its_holders_commit(two
     assert await other.read(alerts.position) == place
     with pytest.raises(LeaseLost):
         await one.write(lambda c: alerts.save_position(c, place, {alerts.ENGINE: 1}))
+
+
+async def test_a_lease_under_which_its_holder_commits_holds_nobody_up_who_does_not_wait(
+    two: tuple[Ledger, Ledger],
+) -> None:
+    """An engine that was paused in the middle of a commit keeps its groups; what the others have goes on."""
+    one, other = two
+
+    def begin(connection: sa.Connection) -> None:
+        for name in ("engine-1", "engine-2"):
+            alerts.begin_position(connection, Position(stream="s"), reader=name)
+            leases.take(connection, name, "a", NOW, 10, at_once=False)
+
+    def take(connection: sa.Connection) -> list[int | None]:
+        names = ("engine-1", "engine-2", "engine-3")
+        return [leases.take(connection, name, "b", NOW + 11, 10, at_once=False, waits=False) for name in names]
+
+    await one.write(begin)
+    async with uncommitted(one, lambda c: alerts.save_position(c, Position(stream="s"), {"engine-1": 1})):
+        async with asyncio.timeout(5):
+            assert await other.write(take) == [None, 2, 1]
+    assert await other.write(lambda c: leases.take(c, "engine-1", "b", NOW + 11, 10, at_once=False, waits=False)) == 2
+
+
+async def test_an_engine_that_stands_still_in_a_commit_loses_it(two: tuple[Ledger, Ledger]) -> None:
+    """Also where the server waits for the rest of what it had begun to send (PostgreSQL 17 and later)."""
+    one, _ = two
+    if await one.read(lambda c: (c.dialect.server_version_info or (0,)) < (17,)):
+        pytest.skip("this PostgreSQL cannot limit a transaction")
+
+    def stands_still(connection: sa.Connection) -> None:
+        leases.assert_all(connection, {"engine-1": 1}, within_s=1)
+        time.sleep(2)
+        connection.execute(sa.text("SELECT 1"))
+
+    await one.write(lambda c: leases.take(c, "engine-1", "a", NOW, 10, at_once=False))
+    with pytest.raises(LedgerTrouble):
+        await one.write(stands_still)
+    assert await one.read(lambda c: leases.holders(c, ["engine-1"])) == {"a"}
+
+
+async def test_engines_that_stand_at_different_places_keep_their_prices_apart(two: tuple[Ledger, Ledger]) -> None:
+    """Whoever takes a group over finds the prices at its place, not those that another engine has seen since."""
+    one, other = two
+
+    def price(value: float) -> list[SeriesValue]:
+        return [SeriesValue(key="price(XAU-USD)", value=value, venue_time=None, received_at=NOW, source="s")]
+
+    def commit(connection: sa.Connection, book: str, epochs: dict[str, int], value: float) -> None:
+        alerts.save_position(connection, Position(stream="s", sequence=round(value)), epochs, book)
+        alerts.save_prices(connection, price(value), book)
+
+    def begin(connection: sa.Connection) -> None:
+        for name, holder in (("engine-1", "a"), ("engine-2", "b"), ("engine-3", "b")):
+            alerts.begin_position(connection, Position(stream="s"), reader=name)
+            leases.take(connection, name, holder, NOW, 10, at_once=False)
+
+    def found(connection: sa.Connection) -> dict[str, tuple[int, float]]:
+        return {
+            group: (alerts.position(connection, group).sequence, *(each.value for each in prices.values()))  # type: ignore[misc]
+            for group in ("engine-1", "engine-2", "engine-3")
+            if (prices := alerts.load_prices(connection, alerts.book(connection, group)))
+        }
+
+    await one.write(begin)
+    await one.write(lambda c: commit(c, "a/1", {"engine-1": 1}, 1300))
+    await other.write(lambda c: commit(c, "b/1", {"engine-2": 1, "engine-3": 1}, 1310))
+    assert await one.read(found) == {"engine-1": (1300, 1300), "engine-2": (1310, 1310), "engine-3": (1310, 1310)}
+
+    await other.write(lambda c: alerts.copy_book(c, "b/1", ["engine-2"]))  # it lets go of that one
+    await other.write(lambda c: commit(c, "b/1", {"engine-3": 1}, 1320))
+    assert await one.read(found) == {"engine-1": (1300, 1300), "engine-2": (1310, 1310), "engine-3": (1320, 1320)}
+
+    await one.write(lambda c: commit(c, "a/2", {"engine-1": 1}, 1330))
+    await one.write(alerts.forget_books)
+    books = await one.read(lambda c: set(c.execute(sa.text("SELECT book FROM prices")).scalars()))
+    assert books == {"a/2", "b/1", "engine-2"}
 
 
 # ------------------------------------------------------------------------------------------------ the outbox

@@ -23,7 +23,7 @@ HOUR_S = 3600
 ANNA = Who(platform="console", id="anna", name="Anna-Xq7")
 BEN = Who(platform="telegram", id="77", name="Ben")
 SECRET = "ntfy://alerts.example.org/s3cret-topic"
-NOT_PERSONAL = {"leases", "positions", "tries", "series", "facts", "places", "splits", "split_marks"}
+NOT_PERSONAL = {"leases", "positions", "tries", "prices", "facts", "places", "splits", "split_marks"}
 
 
 class Room:

@@ -229,6 +229,8 @@ async def _loaded(
     delivery: Delivery | None,
     epochs: dict[str, int],
     position: Position,
+    book: str = alerts.ENGINE,
+    own_book: str = alerts.ENGINE,
 ) -> Engine:
     section = edges.config.alerts
     engine = Engine(
@@ -244,14 +246,16 @@ async def _loaded(
         storm_rings=section.storm_rings,
         deliverer=delivery,
         history=edges.history,
+        book=own_book,
     )
-    await engine.load()
+    await engine.load(book)
     return engine
 
 
 def _share(edges: Edges, catalogue: Catalogue, delivery: Delivery | None, holder: str) -> Share:
-    async def build(epochs: dict[str, int], position: Position) -> Engine:
-        return await _loaded(edges, catalogue, reader.Tail(edges.bus), delivery, epochs, position)
+    async def build(epochs: dict[str, int], position: Position, book: str, own_book: str) -> Engine:
+        tail = reader.Tail(edges.bus)
+        return await _loaded(edges, catalogue, tail, delivery, epochs, position, book, own_book)
 
     return Share(edges.bus, edges.ledger, build, holder)
 

@@ -73,9 +73,11 @@ class Engine:
         storm_rings: int = STORM_RINGS,
         deliverer: Deliverer | None = None,
         history: Reads | None = None,
+        book: str = alerts.ENGINE,
         now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
         self.bus = bus
+        self.book = book  # in which it keeps the newest prices
         self.ledger = ledger
         self.tail = tail
         self.position = position
@@ -110,17 +112,19 @@ class Engine:
         self.triggers = 0
         self.trouble = ""
 
-    async def load(self) -> None:
-        """Alerts and series as they were committed."""
+    async def load(self, book: str = alerts.ENGINE) -> None:
+        """Alerts as they were committed, and the prices in the book of whoever committed them."""
         groups = tuple(self.leases)
         values, blind, lately = await self.ledger.read(
             lambda c: (
-                alerts.load_series(c),
+                alerts.load_prices(c, book),
                 gaps.open_of(c, groups),
                 alerts.rang_since(c, self.position.clock - STORM_US),
             )
         )
         self.board.load_prices(values)
+        if self.book != book:
+            self.board.note_all()
         await self.ledger.read(self.split_watch.learn)
         self.split_watch.begin(self.position.clock)
         for gap in blind:
@@ -174,11 +178,13 @@ class Engine:
         await other._batches.forget()
         self.leases |= other.leases
         self.board.absorb(other.board)
+        self.board.note_all()
+        await self.commit()
 
     async def part(self, groups: Collection[str]) -> None:
-        """Lets go of these owners: what came of them so far is committed."""
+        """Lets go of these owners: what came of them so far is committed, with the prices at that place."""
         async with self.lock:
-            await self.commit()
+            await self.commit(groups)
             gone = [
                 alert_id
                 for alert_id, standing in self.board.standing.items()
@@ -230,17 +236,20 @@ class Engine:
 
     # ---------------------------------------------------------------------------------------------- commit
 
-    async def commit(self) -> None:
-        """State, triggers, outbox and position together; tried again for ever while the ledger is full or away."""
+    async def commit(self, parting: Collection[str] = ()) -> None:
+        """State, triggers, outbox, prices and position together; tried again for ever while the ledger is full or away.
+        `parting`: groups that stay at this place."""
         batch, place, held = self.board.batch, self.position, dict(self.leases)
         changes, prices = self.board.changes(), self.board.prices()
 
         def transaction(c: sa.Connection) -> list[Due]:
             now = self.now_us()
             worker, until = self.claim(now)
-            alerts.save_position(c, place, held)
+            alerts.save_position(c, place, held, self.book, len(changes) + len(batch.fired))
             alerts.save_states(c, changes)
-            alerts.save_series(c, prices)
+            alerts.save_prices(c, prices, self.book)
+            if parting:
+                alerts.copy_book(c, self.book, parting)
             alerts.save_told(c, batch.told)
             save_splits(c, batch, held, self._catalogue, place.clock)
             save_gaps(c, batch)

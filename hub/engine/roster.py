@@ -287,6 +287,8 @@ class Roster:
     def absorb(self, other: Self) -> None:
         """All alerts of a board that stands at the same place in the stream. Series that this one has are the same
         there; of those that it has not, the past comes along."""
+        for name, root in other.graph.roots.items():
+            self.graph.root(name).adopt(root)
         for alert_id, standing in other.standing.items():
             moved = self.maker.made(self.maker.spec_of(standing), standing.text, standing.owner_id, alert_id)
             standing.books = moved.books
@@ -370,6 +372,10 @@ class Roster:
             if alert_id in found:
                 found[alert_id] = msgspec.structs.replace(found[alert_id], armed_price=price)
         return list(found.values())
+
+    def note_all(self) -> None:
+        """The next commit writes the prices of all instruments, those too that have not moved."""
+        self.batch.prices.update(self.graph.roots)
 
     def prices(self) -> list[SeriesValue]:
         """The newest prices of the instruments that moved."""

@@ -41,8 +41,9 @@ NEAR = 64
 TRIES = 20
 TRY_EVERY_S = 0.1
 
-Build = Callable[[dict[str, int], Position], Awaitable[Engine]]
-"""A new engine for these leases, which stands at that position and has loaded what is theirs."""
+Build = Callable[[dict[str, int], Position, str, str], Awaitable[Engine]]
+"""A new engine for these leases, which stands at that position and has loaded what is theirs, with the prices of the
+first book; it keeps those of its own in the second."""
 
 
 def now_us() -> int:
@@ -68,6 +69,7 @@ class Share:
         self._holder = holder
         self._clock = clock
         self._groups = alerts.groups(shared=True)
+        self._books = 0
         self._serving: dict[str, AsyncExitStack] = {}
         self._changing = asyncio.Lock()
         self._tasks: asyncio.TaskGroup
@@ -123,14 +125,15 @@ class Share:
         if not epochs:
             return
         self.epochs |= epochs
-        by_place: dict[Position, list[str]] = {}
+        by_place: dict[tuple[Position, str], list[str]] = {}
         for group, place in places.items():
             by_place.setdefault(place, []).append(group)
         try:
-            for stored, some in sorted(by_place.items(), key=lambda each: -each[0].sequence):
-                await self._join({group: epochs[group] for group in some}, stored)
+            for (stored, book), some in sorted(by_place.items(), key=lambda each: -each[0][0].sequence):
+                await self._join({group: epochs[group] for group in some}, stored, book)
                 for group in some:
                     await self._serve(group)
+            await self._ledger.write(alerts.forget_books)
         except (nats.errors.Error, nats.js.errors.Error, TimeoutError) as error:
             left = [group for group in epochs if group not in self._serving]
             log.warning("groups of owners could not be taken now", groups=left, reason=str(error))
@@ -138,25 +141,29 @@ class Share:
             return
         log.info("an engine works for groups of owners", taken=sorted(epochs), of_all=len(self.epochs))
 
-    def _claim(self, c: sa.Connection, groups: Sequence[str]) -> tuple[dict[str, int], dict[str, Position]]:
-        """Those that are still free. What their engine was about to send when it died is free as well."""
+    def _claim(self, c: sa.Connection, groups: Sequence[str]) -> tuple[dict[str, int], dict[str, tuple[Position, str]]]:
+        """Those that are still free, where they stand, and in which book their prices are. What their engine was about
+        to send when it died is free as well."""
         now = self._clock()
         living = {lease.holder for lease in leases.look(c, MEMBER) if lease.until > now}
         before = leases.holders(c, groups) - living
         epochs = {}
         for group in sorted(groups):
-            if (epoch := leases.take(c, group, self._holder, now, FIRST_LEASE_US, at_once=False)) is not None:
+            if (
+                epoch := leases.take(c, group, self._holder, now, FIRST_LEASE_US, at_once=False, waits=False)
+            ) is not None:
                 epochs[group] = epoch
         for holder in sorted(before) if epochs else ():
             outbox.release(c, holder)
-        return epochs, {group: alerts.position(c, group) for group in epochs}
+        return epochs, {group: (alerts.position(c, group), alerts.book(c, group)) for group in epochs}
 
-    async def _join(self, epochs: dict[str, int], stored: Position) -> None:
+    async def _join(self, epochs: dict[str, int], stored: Position, book: str) -> None:
         """Reads from where these groups stand up to where the others do."""
         state = await reader.stream_state(self._bus)
         place = await reader.settle_start(self._bus, min(epochs), stored, state)
         await self._ledger.write(partial(_begin, place=place, stored=stored, groups=sorted(epochs)))
-        engine, running = await self._build(epochs, place), self.engine
+        self._books += 1
+        engine, running = await self._build(epochs, place, book, f"{self._holder}/{self._books}"), self.engine
         if running is None:
             self.engine = engine
             engine.bring = self.bring

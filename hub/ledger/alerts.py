@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from hub.frame import RUNNING, Position
 from hub.ledger import quiet
 from hub.ledger import tables as t
-from hub.ledger.leases import LeaseLost, assert_all
+from hub.ledger.leases import WITHIN_S, LeaseLost, assert_all
 from hub.ledger.outbox import Describe, Due, backlog
 from hub.model import Alert, Destination, Instrument, Nature, Notification, State, Trigger
 
@@ -24,6 +24,8 @@ GROUPS = 16
 AWAKE = (State.ARMED, State.FIRED, State.DWELLING, State.COOLING)
 HELD = (*AWAKE, State.SNOOZED, State.MUTED)
 """Alerts that can ring, or will be able to again by themselves."""
+ROW_S = 0.01
+"""So much longer a commit may take for each row that it writes."""
 KEPT = (*HELD, State.PAUSED)
 """Those that are not over."""
 
@@ -148,8 +150,9 @@ def rang_since(connection: sa.Connection, since: int) -> dict[int, list[int]]:
     return found
 
 
-def load_series(connection: sa.Connection) -> dict[str, SeriesValue]:
-    return {row.key: SeriesValue(**row._mapping) for row in connection.execute(sa.select(t.series))}
+def load_prices(connection: sa.Connection, book: str = ENGINE) -> dict[str, SeriesValue]:
+    query = sa.select(*(t.prices.c[name] for name in SeriesValue.__struct_fields__)).where(t.prices.c.book == book)
+    return {row.key: SeriesValue(**row._mapping) for row in connection.execute(query)}
 
 
 def position(connection: sa.Connection, reader: str = ENGINE) -> Position:
@@ -159,6 +162,12 @@ def position(connection: sa.Connection, reader: str = ENGINE) -> Position:
         if row is not None:
             return Position(**{field: row._mapping[field] for field in Position.__struct_fields__})
     return Position()
+
+
+def book(connection: sa.Connection, reader: str = ENGINE) -> str:
+    """In which the newest prices at its position are."""
+    where = t.positions.c.reader == reader
+    return connection.execute(sa.select(t.positions.c.book).where(where)).scalar() or ENGINE
 
 
 def newest_epoch(connection: sa.Connection) -> int:
@@ -172,12 +181,12 @@ _SAVE_POSITION = sa.text(
     "UPDATE positions SET stream = :stream, sequence = :sequence, epoch = :epoch, number = :number, clock = :clock"
     " WHERE reader = :reader AND EXISTS (SELECT 1 FROM leases WHERE name = :reader AND epoch = :lease)"
 )
-_SAVE_SERIES = sa.text(
-    "INSERT INTO series (key, value, venue_time, received_at, source, live, stale_since, sides)"
-    " VALUES (:key, :value, :venue_time, :received_at, :source, :live, :stale_since, :sides)"
-    " ON CONFLICT (key) DO UPDATE SET value = excluded.value, venue_time = excluded.venue_time,"
+_SAVE_PRICES = sa.text(
+    "INSERT INTO prices (book, key, value, venue_time, received_at, source, live, stale_since, sides)"
+    " VALUES (:book, :key, :value, :venue_time, :received_at, :source, :live, :stale_since, :sides)"
+    " ON CONFLICT (book, key) DO UPDATE SET value = excluded.value, venue_time = excluded.venue_time,"
     " received_at = excluded.received_at, source = excluded.source, live = excluded.live,"
-    " stale_since = excluded.stale_since, sides = coalesce(excluded.sides, series.sides)"
+    " stale_since = excluded.stale_since, sides = coalesce(excluded.sides, prices.sides)"
 )
 _SAVE_STATES = sa.text(
     "UPDATE alerts SET state = :state, generation = :generation, up_armed = :up_armed, down_armed = :down_armed,"
@@ -213,24 +222,43 @@ def begin_position(
         connection.execute(t.positions.insert().values(reader=reader, **values))
 
 
-def save_position(connection: sa.Connection, place: Position, held: Mapping[str, int]) -> None:
-    """Of these groups, with the assertion that the leases are still ours; LeaseLost if not. SQLite has one writer at a
-    time; elsewhere nobody may take a lease, and load what is there, while this transaction runs."""
+def save_position(
+    connection: sa.Connection, place: Position, held: Mapping[str, int], book: str = ENGINE, rows: int = 0
+) -> None:
+    """Of these groups, whose prices are in that book, with the assertion that the leases are still ours; LeaseLost if
+    not. SQLite has one writer at a time; elsewhere nobody may take a lease, and load what is there, while this
+    transaction runs. `rows`: how much it is about to write, which takes its time."""
     if connection.dialect.name != "sqlite":
-        assert_all(connection, held)
-        values = msgspec.structs.asdict(place)
+        assert_all(connection, held, WITHIN_S + rows * ROW_S)
+        values = {**msgspec.structs.asdict(place), "book": book}
         found = connection.execute(t.positions.update().where(t.positions.c.reader.in_(held)).values(values)).rowcount
     else:
         values = msgspec.structs.asdict(place)
-        rows = [{**values, "reader": name, "lease": epoch} for name, epoch in held.items()]
-        found = sum(connection.execute(_SAVE_POSITION, row).rowcount for row in rows)
+        each = [{**values, "reader": name, "lease": epoch} for name, epoch in held.items()]
+        found = sum(connection.execute(_SAVE_POSITION, row).rowcount for row in each)
     if found != len(held):
         raise LeaseLost(f"a lease among {', '.join(held)} was taken over")
 
 
-def save_series(connection: sa.Connection, values: Iterable[SeriesValue]) -> None:
-    if rows := [msgspec.structs.asdict(value) for value in values]:
-        connection.execute(_SAVE_SERIES, rows)
+def save_prices(connection: sa.Connection, values: Iterable[SeriesValue], book: str = ENGINE) -> None:
+    if rows := [{**msgspec.structs.asdict(value), "book": book} for value in values]:
+        connection.execute(_SAVE_PRICES, rows)
+
+
+def copy_book(connection: sa.Connection, book: str, groups: Collection[str]) -> None:
+    """For groups that stay where they stand while the engine that had them goes on: a book each."""
+    columns = SeriesValue.__struct_fields__
+    connection.execute(t.prices.delete().where(t.prices.c.book.in_(groups)))
+    for group in groups:
+        rows = sa.select(sa.literal(group), *(t.prices.c[name] for name in columns)).where(t.prices.c.book == book)
+        connection.execute(t.prices.insert().from_select(["book", *columns], rows))
+        connection.execute(t.positions.update().where(t.positions.c.reader == group).values(book=group))
+
+
+def forget_books(connection: sa.Connection) -> None:
+    """Those that no position needs any more."""
+    needed = sa.select(t.positions.c.book)
+    connection.execute(t.prices.delete().where(t.prices.c.book != ENGINE, t.prices.c.book.not_in(needed)))
 
 
 def save_states(connection: sa.Connection, changes: Sequence[StateChange]) -> None:

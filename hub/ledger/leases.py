@@ -12,17 +12,32 @@ import sqlalchemy as sa
 
 from hub.ledger.tables import leases
 
+WITHIN_S = 20.0
+"""So long a transaction under leases may take, unless it has much to write."""
+
 
 class LeaseLost(Exception):
     """Somebody else holds the lease now; whoever gets this must stop at once."""
 
 
 def take(
-    connection: sa.Connection, name: str, holder: str, now: int, for_us: int, *, at_once: bool, above: int = 0
+    connection: sa.Connection,
+    name: str,
+    holder: str,
+    now: int,
+    for_us: int,
+    *,
+    at_once: bool,
+    above: int = 0,
+    waits: bool = True,
 ) -> int | None:
     """The new epoch; None while another holder's lease runs. `at_once` takes it from whoever had it: right only
-    where something else (the lock of the data folder) already keeps all others out."""
-    row = connection.execute(sa.select(leases).where(leases.c.name == name).with_for_update()).first()
+    where something else (the lock of the data folder) already keeps all others out. Unless it `waits`, a lease under
+    which somebody commits at this moment is taken for one that runs."""
+    query = sa.select(leases).where(leases.c.name == name)
+    row = connection.execute(query.with_for_update(skip_locked=not waits)).first()
+    if row is None and not waits and connection.execute(query).first() is not None:
+        return None
     if row is None:
         connection.execute(leases.insert().values(name=name, holder=holder, epoch=above + 1, until=now + for_us))
         return above + 1
@@ -79,10 +94,12 @@ def assert_held(connection: sa.Connection, name: str, epoch: int) -> None:
         raise LeaseLost(f"the lease {name!r} of epoch {epoch} was taken over by epoch {found}")
 
 
-def assert_all(connection: sa.Connection, held: Mapping[str, int]) -> None:
-    """The same of several, by name and epoch, in one statement."""
+def assert_all(connection: sa.Connection, held: Mapping[str, int], within_s: float = WITHIN_S) -> None:
+    """The same of several, by name and epoch, in one statement. Where the server can (PostgreSQL 17), it ends a
+    transaction that takes longer than that: whoever was paused in it would keep others from its leases for ever."""
+    limit = [sa.func.set_config("transaction_timeout", f"{within_s:.0f}s", True)] if _can_limit(connection) else []
     query = (
-        sa.select(leases.c.name, leases.c.epoch)
+        sa.select(leases.c.name, leases.c.epoch, *limit)
         .where(leases.c.name.in_(held))
         .order_by(leases.c.name)
         .with_for_update(read=True)
@@ -91,6 +108,10 @@ def assert_all(connection: sa.Connection, held: Mapping[str, int]) -> None:
     if found != dict(held):
         lost = sorted(name for name, epoch in held.items() if found.get(name) != epoch)
         raise LeaseLost(f"the leases {', '.join(lost)} were taken over")
+
+
+def _can_limit(connection: sa.Connection) -> bool:
+    return (connection.dialect.server_version_info or (0,)) >= (17,)
 
 
 class Lease(NamedTuple):

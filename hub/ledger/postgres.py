@@ -27,7 +27,8 @@ UNNOTICED_S = 1.0
 """A commit takes no longer, but where the server waits for what we never sent."""
 SILENT_S = 15
 """A server that acknowledges nothing for so long is lost."""
-SESSION = "-c lock_timeout=30s -c idle_in_transaction_session_timeout=60s"
+SESSION = "-c lock_timeout=30s -c idle_in_transaction_session_timeout=15s"
+"""Whoever stands still in a transaction for longer holds up others: an engine that was paused, its groups."""
 AGAIN = {"40001", "40P01"}  # serialization failure, deadlock
 GONE = ("08", "57", "53", "58")  # classes: connection, shutdown, resources, system
 READ_ONLY = "25006"  # a standby, or a primary that became one

@@ -21,7 +21,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0005"
+REVISION = "0006"
 
 metadata = MetaData(
     naming_convention={
@@ -278,6 +278,7 @@ positions = Table(
     Column("epoch", BigInteger, nullable=False),
     Column("number", BigInteger, nullable=False),
     Column("clock", BigInteger, nullable=False),
+    Column("book", String(128), nullable=False, server_default="engine"),  # in which its prices there are
 )
 
 tries = Table(
@@ -288,10 +289,11 @@ tries = Table(
     Column("count", Integer, nullable=False),
 )
 
-series = Table(  # the newest prices that the engine has seen
-    "series",
+prices = Table(  # the newest that an engine has seen, at its position
+    "prices",
     metadata,
-    Column("key", String(255), primary_key=True),
+    Column("book", String(128), primary_key=True),
+    Column("key", String(255), primary_key=True),  # the series'
     Column("value", Float, nullable=False),
     Column("venue_time", BigInteger),
     Column("received_at", BigInteger, nullable=False),

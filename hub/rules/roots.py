@@ -131,6 +131,22 @@ class Root:
             self.bid, self.ask, self.last, self.aside_at = sides.bid, sides.ask, sides.last, sides.aside_at
             self.others = dict(sides.others) or None
 
+    def adopt(self, twin: "Root") -> None:
+        """What a root of the same instrument, at the same place in the stream, knows and this one was not asked for."""
+        if self.book.value is None:
+            book, known = self.book, twin.book
+            book.value, book.at, book.live = known.value, known.at, known.live
+            book.received_at, book.source = known.received_at, known.source
+            self.stale_since = twin.stale_since
+            self.time, self.received_at = twin.time, twin.received_at
+        if not (self.nodes or self.asides):
+            self.bid, self.ask, self.last = twin.bid, twin.ask, twin.last
+            self.aside_time, self.aside_received_at, self.aside_at = (
+                twin.aside_time, twin.aside_received_at, twin.aside_at,
+            )  # fmt: skip
+        if not self.others and twin.others:
+            self.others = dict(twin.others)
+
 
 def time_of(venue_time: int | None, received_at: int) -> int:
     return received_at if venue_time is None or abs(venue_time - received_at) > SKEW_US else venue_time
