@@ -1,7 +1,7 @@
 """The hub's engine as the reference is held against it: happenings cut into frames, and what its board rings."""
 
 import asyncio
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Container, Iterable, Sequence, Set
 from itertools import zip_longest
 from math import isclose
 from typing import cast
@@ -66,10 +66,12 @@ def new_board(instruments: Iterable[str]) -> Board:
     return Board(catalogue, band_percent=0.05, late_after_us=1 << 62, now_us=lambda: 0)
 
 
-def board_of(alerts: Sequence[AlertSpec], instruments: Iterable[str]) -> Board:
-    """Nothing has happened yet; the alert of index 0 has the number 1."""
+def board_of(alerts: Sequence[AlertSpec], instruments: Iterable[str], only: Container[int] | None = None) -> Board:
+    """Nothing has happened yet; the alert of index 0 has the number 1. `only`: those with these numbers."""
     board = new_board(instruments)
     for number, spec in enumerate(alerts, 1):
+        if only is not None and number not in only:
+            continue
         board.stand(number, board.maker.made(spec, canonical(spec), 1, number), None)
     for node in board.graph.cold():
         node.cold = False
@@ -114,6 +116,18 @@ def differences(
     ours, theirs = ([ring for ring in rings if ring.alert == alert] for rings in (expected, got))
     pairs = zip_longest(ours, theirs)
     return [(one, other) for one, other in pairs if one is None or other is None or not same(spec, one, other)]
+
+
+def with_a_join(
+    alerts: Sequence[AlertSpec], instruments: Iterable[str], frames: Sequence[Frame], parts: Set[int], at: int
+) -> list[Ring]:
+    """What rings where two boards share the alerts until the one, behind so many frames, takes over the other's."""
+    names = tuple(instruments)
+    one, other = board_of(alerts, names, parts), board_of(alerts, names, set(range(1, len(alerts) + 1)) - parts)
+    rings = [*play(one, frames[:at]), *play(other, frames[:at])]
+    one.absorb(other)
+    rings += play(one, frames[at:], at + 1)
+    return rings
 
 
 # ------------------------------------------------------------------------------------------------ deaths

@@ -17,7 +17,7 @@ from hub.rules.series import Indicator
 from hub.rules.spec import AlertSpec, canonical
 from tests import reference_days as days
 from tests.reference import Happening, Reference, Ring
-from tests.reference_board import board_of, differences, frames_of, play, with_deaths
+from tests.reference_board import board_of, differences, frames_of, play, with_a_join, with_deaths
 from tests.reference_market import Tick
 from tests.reference_wanted import alerts
 from tests.reference_worlds import INSTRUMENTS, World, worlds
@@ -100,6 +100,24 @@ def test_a_death_at_any_frame_changes_nothing(
     reference.feed(world.happenings)
     dies, commits = (sorted({1 + place % max(len(frames), 1) for place in places}) for places in (deaths, commits))
     hold(specs, reference, with_deaths(specs, INSTRUMENTS, frames, dies, set(commits)))
+
+
+@pytest.mark.timeout(300, method="thread")
+@settings(max_examples=max(WORLDS // 5, 1), deadline=None, suppress_health_check=slow)
+@given(
+    world=worlds(),
+    specs=st.lists(alerts(), min_size=3, max_size=8),
+    parts=st.sets(st.integers(1, 8)),
+    at=st.integers(0, 250),
+)
+def test_a_board_that_takes_over_the_alerts_of_another_changes_nothing(
+    world: World, specs: list[AlertSpec], parts: set[int], at: int
+) -> None:
+    """As engines do that share the owners; what only the other one had asked of the market comes along."""
+    frames = frames_of(world.happenings, world.cuts)
+    reference = Reference(specs, INSTRUMENTS)
+    reference.feed(world.happenings)
+    hold(specs, reference, with_a_join(specs, INSTRUMENTS, frames, parts, at % max(len(frames), 1)))
 
 
 # --------------------------------------------------------------------------------------------- real days
