@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 ARGS   ?=
 
-.PHONY: demo run test kill flood check bench gallery lock clean help
+.PHONY: demo run test kill days flood check bench gallery lock clean help
 help:            ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
@@ -19,8 +19,11 @@ JOBS ?= 2
 test: $(READY)   ## the test suite, two files at a time; JOBS=4 for another count, JOBS=0 for one after the other
 	@$(BIN)/pytest -n $(JOBS) --dist loadfile $(ARGS)
 
-kill: $(READY)   ## kill -9 of every part, 200 times at random moments; TOCSIN_KILLS=n for another count
-	@TOCSIN_KILLS=$${TOCSIN_KILLS:-200} $(BIN)/pytest -s tests/test_kill.py $(ARGS)
+kill: $(READY)   ## kill -9 of every part, and of the engine in a real day, 200 times each; TOCSIN_KILLS=n for another count
+	@TOCSIN_KILLS=$${TOCSIN_KILLS:-200} $(BIN)/pytest -s tests/test_kill.py tests/test_kill_alerts.py tests/test_share.py $(ARGS)
+
+days: $(READY)   ## whole real days from TOCSIN_DATA, every kind of alert, engine against reference
+	@TOCSIN_DAYS=1 $(BIN)/pytest -s --durations=0 tests/test_same_triggers.py -k day $(ARGS)
 
 flood: $(READY)  ## 10,000 notifications to 300 chats at the platforms' real limits
 	@TOCSIN_FLOOD=1 $(BIN)/pytest -s tests/test_flood.py $(ARGS)

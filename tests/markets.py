@@ -6,9 +6,9 @@ import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from hub.instruments import CATALOGUE
+from hub.model import Verdict
 from hub.rules.series import Difference, Indicator, Move, Price, Ratio, Spread, Volume
 from hub.rules.spec import AlertSpec, Band
 from tests import reference_days as days
@@ -96,7 +96,7 @@ def evening(count: int, seed: int) -> Iterator[Tick]:
 def payrolls() -> Iterator[Tick]:
     """Gold and the euro of that day, in the order of their times."""
     for each in days.payrolls():
-        if isinstance(each, Tick) and each.verdict != days.Verdict.STANDBY:
+        if isinstance(each, Tick) and each.verdict != Verdict.STANDBY:
             yield each
 
 

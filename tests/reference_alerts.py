@@ -12,9 +12,7 @@ STORM_RINGS, STORM_US = 15, 180_000_000
 class Alert:
     """One alert, looked at on every moment that anything happens."""
 
-    def __init__(
-        self, spec: AlertSpec, exact: Sequence[bool], percent: float, storm_rings: int = STORM_RINGS
-    ) -> None:
+    def __init__(self, spec: AlertSpec, exact: Sequence[bool], percent: float, storm_rings: int = STORM_RINGS) -> None:
         self.spec, self.percent, self.storm_rings = spec, percent, storm_rings
         self.scales = [Scale(one) for one in exact]
         self.ended = self.paused = False

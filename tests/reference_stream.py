@@ -82,8 +82,8 @@ def hold_the_ticks(happenings: Iterable[Happening], written: Iterable[Tick]) -> 
     """Everything that was recorded was published once. In which order, and with which verdicts, is the hub's."""
     got = sorted(_facts(each) for each in happenings if isinstance(each, Tick))
     wanted = sorted(_facts(each) for each in written)
-    assert len(got) == len(wanted)
-    assert [pair for pair in zip(got, wanted, strict=True) if pair[0] != pair[1]][:3] == []
+    other = [pair for pair in zip(got, wanted, strict=False) if pair[0] != pair[1]]
+    assert len(got) == len(wanted) and not other, f"{len(got)} ticks of {len(wanted)}, first {other[:2]}"
 
 
 def _facts(tick: Tick) -> tuple[object, ...]:
@@ -144,12 +144,13 @@ def hold_the_rings(
         rang.setdefault(by_text[trigger.text], []).append(trigger)
     for index, spec in enumerate(specs):
         found = rang.get(index, [])
-        assert [each.generation for each in found] == list(range(1, len(found) + 1)), canonical(spec)
+        generations = [each.generation for each in found]
+        assert generations == list(range(1, len(found) + 1)), f"{canonical(spec)}: {generations}"
         if reference.alerts[index].close:
             continue
         got = [Ring(index, each.rang_at, each.direction, each.level, each.price) for each in found]
         wrong = differences(spec, index, reference.rings, got)
-        assert (canonical(spec), wrong[:4], len(wrong)) == (canonical(spec), [], 0)
+        assert not wrong, f"{canonical(spec)}: {len(wrong)} of {len(found)} rings are others, first {wrong[:4]}"
     count = sum(map(len, rang.values()))
     assert count >= least
     return count
