@@ -1,8 +1,8 @@
 """`tocsin replay` whose parts come back at once each time they die: for hundreds of kills in a few minutes.
 
-    python -m tests.quick_replay '{"file": …, "data": …}'
+    python -m tests.quick_replay '{"files": ["…"], "data": …}'
 
-The keys are those of hub.replay.Asked.
+The keys are those of hub.replay.asked.Asked.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from hub import replay
+from hub.replay.asked import Asked
 from hub.supervise import FIRST_RETRY_S, Supervisor
 
 
@@ -21,5 +22,5 @@ def at_once(_failures: int, _chance: float) -> float:
 
 if __name__ == "__main__":
     told = json.loads(sys.argv[1])
-    asked = replay.Asked(**{**told, "file": Path(told["file"]), "data": Path(told["data"])})
+    asked = Asked(**{**told, "data": Path(told["data"])})
     sys.exit(asyncio.run(replay.main(asked, partial(Supervisor, back_off=at_once))))

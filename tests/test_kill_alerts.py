@@ -63,7 +63,7 @@ class MarketReplay(Replay):
     ) -> None:
         super().__init__(recording, folder, (), targets)
         asked = {
-            "file": str(recording), "format": "tocsin", "instrument": ",".join(instruments),
+            "files": [str(recording)], "formats": ["tocsin"], "instruments": [",".join(instruments)],
             "speed": f"{speed:g}" if speed else "max", "alerts": [canonical(spec) for spec in specs],
             "notify": list(targets), "data": str(folder), "as_json": True,
         }  # fmt: skip
