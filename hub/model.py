@@ -420,6 +420,39 @@ class AlertAnswer(Noun, frozen=True, kw_only=True):
     looks: tuple[Look, ...] | None = None
 
 
+class WouldRing(Noun, frozen=True, kw_only=True):
+    """A moment of the past at which an alert would have rung."""
+
+    at: int  # on the stream's clock
+    value: float  # of the series of that part
+    level: float
+    direction: Literal["up", "down"]
+    part: int = 0  # which of its clauses brought it
+
+
+class Backtest(Noun, frozen=True, kw_only=True):
+    """How often an alert would have rung in [start, end), armed at `start` against the price of then, and again each
+    time behind its band. Times are microseconds."""
+
+    count: int
+    rings: tuple[WouldRing, ...] = ()  # the newest first, as many as are told
+    asked: int  # where the span began that was asked for
+    start: int
+    end: int
+    cut: Literal["", "history", "ticks", "room"] = ""
+    """Why it begins later than asked: nothing older is stored; what is older is kept as candles, which cannot tell it;
+    all of it would take too long."""
+    ticks: int = 0  # prices that were gone through
+    candles: dict[str, int] = {}  # rung → how many stood in for ticks
+    coarse: bool = False  # there are finer prices, which would have taken too long
+    lots: bool = False  # it is of a portfolio, as that is now
+
+    @property
+    def exact(self) -> bool:
+        """Whether it was gone through tick by tick."""
+        return not self.candles
+
+
 class Trigger(Noun, frozen=True, kw_only=True):
     """The evidence of one firing. `before_*` is the tick before, absent if there was none."""
 

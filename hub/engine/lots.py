@@ -38,9 +38,7 @@ class Holdings:
         engine.board.maker.held = self.held
 
     def held(self, owner_id: int, portfolio: Portfolio) -> Lots:
-        """Quantities by instrument, in the order of the lots."""
-        held = self._held.get(owner_id, {})
-        return Lots(tuple((name, count) for (of, name), count in held.items() if of == portfolio.name))
+        return _of(self._held.get(owner_id, {}), portfolio)
 
     def carried(self, over: Sequence[Over]) -> None:
         """Committed: the ledger's lots are in new shares, and so are the portfolios on the board."""
@@ -84,6 +82,16 @@ def _held(lots: Iterable[Lot]) -> Held:
             place = (lot.portfolio, lot.instrument)
             found[place] = found.get(place, 0.0) + lot.quantity
     return found
+
+
+def held_of(lots: Iterable[Lot], portfolio: Portfolio) -> Lots:
+    """What of these lots is held in that portfolio."""
+    return _of(_held(lots), portfolio)
+
+
+def _of(held: Held, portfolio: Portfolio) -> Lots:
+    """Quantities by instrument, in the order of the lots."""
+    return Lots(tuple((name, count) for (of, name), count in held.items() if of == portfolio.name))
 
 
 def _same(one: Held | None, other: Held) -> bool:

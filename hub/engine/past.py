@@ -10,6 +10,7 @@ minutes, which are exact in value and a minute in time. Records of days come fro
 Depends on hub.history, hub.reader and the engine's board.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from heapq import merge
@@ -45,6 +46,8 @@ EXACT_US = 2 * HOUR_US
 """Where a window holds more ticks than that, so much of it is read tick by tick."""
 MARGIN = 64
 """Frames that are read again though the recorder has stored them."""
+AT_ONCE = 1_000
+"""So many values are taken before others have their turn."""
 BEFORE_US = 4 * DAY_US
 """So far before a window its last earlier value is looked for."""
 FARTHEST_US = 366 * 40 * DAY_US
@@ -76,7 +79,7 @@ class Past:
         if self._history is not None:
             history = Adjusted(self._history, self._splits, lambda _: cut)
             for twin in board.graph.cold():
-                await self._fill(history, twin, cut)
+                await fill(history, twin, cut)
         for twin in board.graph.cold():
             twin.cold = False
         for each in sorted(board.graph.nodes.values(), key=lambda node: node.order):
@@ -96,25 +99,26 @@ class Past:
         first = max(state.first, min(stored, place.sequence) + 1 - MARGIN, 1)
         return [frame async for frame in reader.frames_between(self._bus, first - 1, place.sequence)]
 
-    async def _fill(self, history: Reads, twin: Back, cut: int) -> None:
-        """What history has from before `cut`."""
-        match twin:
-            case WindowNode():
-                since = cut - twin.window_us
-                await _values(history, twin, await _exact(history, twin.roots, since, cut), since, cut)
-            case ChangeNode(series=Change(window_us=window_us)):
-                exact = await _exact(history, twin.roots, cut - window_us, cut)
-                await _values(history, twin, exact, cut - window_us - BEFORE_US, cut)
-            case DistanceNode(series=Distance(period=period)):
-                days = {"day": 0, "52w": 363 * DAY_US, "all": FARTHEST_US}[period]
-                await _values(history, twin, floor(cut, MINUTE_US), floor(cut, DAY_US) - days, cut, "1d")
-            case VolumeNode(series=Volume(window_us=window_us)):
-                await _volumes(history, twin, cut - window_us, cut)
-            case CandleNode():
-                start = floor(cut, twin.length_us)
-                await _values(history, twin, floor(cut, MINUTE_US), start, cut)
-            case IndicatorNode(series=Indicator() as series):
-                await _closes(history, twin, series, cut)
+
+async def fill(history: Reads, twin: Back, cut: int) -> None:
+    """What history has from before `cut`. The roots below it are left as they were then."""
+    match twin:
+        case WindowNode():
+            since = cut - twin.window_us
+            await _values(history, twin, await _exact(history, twin.roots, since, cut), since, cut)
+        case ChangeNode(series=Change(window_us=window_us)):
+            exact = await _exact(history, twin.roots, cut - window_us, cut)
+            await _values(history, twin, exact, cut - window_us - BEFORE_US, cut)
+        case DistanceNode(series=Distance(period=period)):
+            days = {"day": 0, "52w": 363 * DAY_US, "all": FARTHEST_US}[period]
+            await _values(history, twin, floor(cut, MINUTE_US), floor(cut, DAY_US) - days, cut, "1d")
+        case VolumeNode(series=Volume(window_us=window_us)):
+            await _volumes(history, twin, cut - window_us, cut)
+        case CandleNode():
+            start = floor(cut, twin.length_us)
+            await _values(history, twin, floor(cut, MINUTE_US), start, cut)
+        case IndicatorNode(series=Indicator() as series):
+            await _closes(history, twin, series, cut)
 
 
 async def _values(history: Reads, twin: OfBase, exact: int, since: int, cut: int, coarse: str = "1m") -> None:
@@ -124,8 +128,10 @@ async def _values(history: Reads, twin: OfBase, exact: int, since: int, cut: int
     with _anew(base.roots):
         for root in base.roots if len(base.roots) > 1 else ():
             await _known_before(history, root, since)
-        for value, at in _of_base(base, legs):
+        for count, (value, at) in enumerate(_of_base(base, legs), 1):
             twin.take(value, at)
+            if count % AT_ONCE == 0:
+                await asyncio.sleep(0)
 
 
 @contextmanager

@@ -1,0 +1,121 @@
+"""How much of the past is gone through, and how finely, for an alert, a span and a number of prices. Pure.
+
+Depends on hub.backtest.needs and the ladder.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
+
+from hub.backtest.needs import Needs
+from hub.history.ladder import RUNGS, length_us
+from hub.rules.series import DAY_US, MINUTE_US
+
+Cut = Literal["", "history", "ticks", "room"]
+PATH = 4
+"""Prices that a candle tells."""
+READ_AT_ONCE = 10_000
+"""Ticks, about, that are read in one go; the same of candles is a day of the finest."""
+MINUTES = (1440, 720, 360, 180, 90, 45, 15, 5, 1)
+TICKS = "ticks"
+
+
+class Stored(NamedTuple):
+    """What history has of one instrument: as hub.history.History.reach, and prices by day."""
+
+    reach: Mapping[str, tuple[int, int]]
+    counts: Mapping[int, int]
+
+    def since(self, names: Sequence[str]) -> int | None:
+        return min((self.reach[name][0] for name in names if name in self.reach), default=None)
+
+    def ticks(self, start_us: int, end_us: int) -> float:
+        """How many are kept of that span, about."""
+        kept = self.reach.get(TICKS)
+        if kept is None:
+            return 0.0
+        start_us = max(start_us, kept[0])
+        total = 0.0
+        for day, count in self.counts.items():
+            share = min(end_us, day + DAY_US) - max(start_us, day)
+            total += count * max(share, 0) / DAY_US
+        return total
+
+    def candles(self, rung: str, start_us: int, end_us: int) -> float:
+        """No more than that."""
+        since = self.since(tuple(RUNGS))
+        return 0.0 if since is None else max(end_us - max(start_us, since), 0) / length_us(rung)
+
+
+class Plan(NamedTuple):
+    ticks: bool
+    rungs: tuple[str, ...]  # whose candles tell what no tick tells, the finest first
+    start_us: int
+    cut: Cut
+    coarse: bool
+    chunk_us: int  # so much time is read at once
+
+
+def planned(needs: Needs, stored: Sequence[Stored], start_us: int, end_us: int, most: int, *, cut: bool) -> Plan | None:
+    """As fine as goes into `most` prices; None where nothing does, and the span must not be cut."""
+    start, why = _since(needs, stored, start_us, end_us)
+    levels = [(TICKS, *needs.rungs), *(needs.rungs[i:] for i in range(len(needs.rungs)))]
+    costs = [cost(level, stored, start - needs.before_us, end_us) for level in levels]
+    place = next((i for i, each in enumerate(costs) if each <= most), None)
+    if place is None:
+        if not cut:
+            return None
+        place = len(levels) - 1
+        start, why = room(levels[place], stored, start, end_us, needs.before_us, most), "room"
+    level = levels[place]
+    kept = any(TICKS in one.reach and one.reach[TICKS][1] >= start for one in stored)
+    coarse = place > 1 or (place == 1 and kept)
+    ticks = level[0] == TICKS and kept
+    rungs = level[1:] if level[0] == TICKS else level
+    return Plan(ticks, rungs, start, why, coarse, _chunk_us(stored, rungs, ticks=ticks))
+
+
+def _since(needs: Needs, stored: Sequence[Stored], start_us: int, end_us: int) -> tuple[int, Cut]:
+    """Where what is stored of all of them begins, and why there."""
+    began = [at for one in stored if (at := one.since((TICKS, *needs.rungs))) is not None]
+    if not stored or len(began) < len(stored):
+        return end_us, "history"
+    start = max(start_us, *began)
+    older = [one.since((TICKS, *RUNGS)) or 0 for one in stored]
+    if start == start_us:
+        return start, ""
+    return start, "ticks" if max(older) < max(began) - DAY_US else "history"
+
+
+def cost(level: Sequence[str], stored: Sequence[Stored], start_us: int, end_us: int) -> float:
+    """How many prices that is, about."""
+    total = 0.0
+    for one in stored:
+        until = end_us
+        if level[0] == TICKS:
+            total += one.ticks(start_us, end_us)
+            kept = one.reach.get(TICKS)
+            until = min(end_us, kept[0]) if kept else end_us
+        rung = next((each for each in level if each != TICKS), None)
+        if rung is not None and until > start_us:
+            total += PATH * one.candles(rung, start_us, until)
+    return total
+
+
+def room(level: Sequence[str], stored: Sequence[Stored], start_us: int, end_us: int, before_us: int, most: int) -> int:
+    """The earliest minute from which on it does go, with the windows before it."""
+    low, high = start_us, end_us
+    while high - low > MINUTE_US:
+        middle = (low + high) // 2
+        if cost(level, stored, middle - before_us, end_us) <= most:
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def _chunk_us(stored: Sequence[Stored], rungs: Sequence[str], *, ticks: bool) -> int:
+    if not ticks:
+        finest = length_us(rungs[0]) if rungs else MINUTE_US
+        return DAY_US * max(finest // MINUTE_US, 1)
+    busiest = max((max(one.counts.values(), default=0) for one in stored), default=0)
+    return MINUTE_US * next((each for each in MINUTES if busiest * each / 1440 <= READ_AT_ONCE), MINUTES[-1])
