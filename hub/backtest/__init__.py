@@ -13,22 +13,26 @@ span is cut; the answer says which. Depends on hub.history, hub.ledger and hub.e
 import asyncio
 import time
 from bisect import bisect_left
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from hub.backtest.frames import Frames
+from hub.backtest.near import can_skip, near
 from hub.backtest.needs import Needs, needs_of
 from hub.backtest.path import BEHIND_US, Leg, Wanted, received
-from hub.backtest.plan import Plan, Stored, planned
+from hub.backtest.plan import Plan, Stored, planned, whole
 from hub.engine.batch import Batch
 from hub.engine.board import Board
 from hub.engine.lots import held_of
 from hub.engine.past import fill
 from hub.engine.ringing import Evidence, Ringing
+from hub.engine.roster import refresh
 from hub.engine.standing import Standing
+from hub.engine.warmth import adopt
 from hub.frame import Frame
 from hub.history.adjusted import Reads
 from hub.history.ladder import floor
@@ -36,7 +40,7 @@ from hub.ledger import Ledger, keeping
 from hub.ledger.alerts import Rang
 from hub.model import Backtest, Instrument, Tick, WouldRing
 from hub.plugin import Catalogue
-from hub.rules.lookback import ChangeNode, VolumeNode, WindowNode
+from hub.rules.lookback import Back, ChangeNode, VolumeNode, WindowNode
 from hub.rules.roots import Root
 from hub.rules.series import DAY_US, MINUTE_US
 from hub.rules.spec import AlertSpec, canonical
@@ -70,90 +74,121 @@ class Backtests:
     ) -> Backtest | None:
         """None where it does not go into `most` prices and `within_s`; with `cut` a span that is too long begins later.
         BadRequest where the alert cannot be computed here."""
-        try:
-            async with asyncio.timeout(within_s):
-                async with self._running:
-                    return await self._run(spec, owner_id, start_us, end_us, most, cut)
-        except TimeoutError:
-            return None
+        until = time.monotonic() + within_s
+        by_price = can_skip(spec)
+        for skip, share in ((True, 0.5), (False, 1.0)) if by_price and cut else ((by_price, 1.0),):
+            try:
+                async with asyncio.timeout((until - time.monotonic()) * share):
+                    async with self._running:
+                        return await self._run(Asked(spec, owner_id, start_us, end_us, most, cut, skip))
+            except TimeoutError:
+                continue
+        return None
 
-    async def _run(
-        self, spec: AlertSpec, owner_id: int, start_us: int, end_us: int, most: int, cut: bool
-    ) -> Backtest | None:
+    async def _run(self, asked: "Asked") -> Backtest | None:
+        spec, end_us = asked.spec, asked.end_us
         needs = needs_of(spec, self._catalogue)
         board = self._new_board()
         if needs.lots:
-            lots = await self._ledger.read(lambda c: keeping.lots_of(c, owner_id))
+            lots = await self._ledger.read(lambda c: keeping.lots_of(c, asked.owner_id))
             board.maker.held = lambda _, portfolio: held_of(lots, portfolio)
         rings = board.ringing = Rings(board)
-        standing = board.maker.made(again(spec), canonical(again(spec)), owner_id, ALERT)
+        standing = board.maker.made(again(spec), canonical(again(spec)), asked.owner_id, ALERT)
         roots = roots_of(board, standing)
-        stored = [await self._stored(root.instrument, start_us, end_us, needs) for root in roots]
-        plan = planned(needs, stored, start_us, end_us, most, cut=cut)
+        stored = [await self._stored(root.instrument, asked, needs) for root in roots]
+        if asked.skip:
+            plan: Plan | None = whole(needs, stored[0], asked.start_us, end_us)
+        else:
+            plan = planned(needs, stored, asked.start_us, end_us, asked.most, cut=asked.cut)
         if plan is None:
             return None
         legs = [Leg(self._history, root.instrument, wanted(plan, spec, root)) for root in roots]
         if plan.start_us < end_us:
-            await self._play(board, standing, legs, plan, needs, end_us)
-        candles: dict[str, int] = {}
-        for leg in legs:
-            for rung, count in leg.candles.items():
-                candles[rung] = candles.get(rung, 0) + count
+            if asked.skip:
+                ticks = near(legs[0], roots[0].book, plan.rungs, plan.start_us, end_us)
+                await self._play(board, standing, legs, plan.start_us, plan.start_us, end_us, ticks)
+            else:
+                begin_us = plan.start_us - needs.before_us
+                ticks = pieces(legs, plan, begin_us, end_us)
+                await self._play(board, standing, legs, begin_us, plan.start_us, end_us, ticks)
+        candles: Counter[str] = sum((leg.candles for leg in legs), Counter())
         return Backtest(
             count=rings.count,
             rings=tuple(reversed(rings.newest)),
-            asked=start_us,
+            asked=asked.start_us,
             start=min(plan.start_us, end_us),
             end=end_us,
             cut=plan.cut,
             ticks=sum(leg.ticks for leg in legs),
-            candles=candles,
+            candles=dict(candles),
             coarse=plan.coarse,
             lots=needs.lots,
         )
 
-    async def _stored(self, instrument: Instrument, start_us: int, end_us: int, needs: Needs) -> Stored:
-        first = floor(start_us - needs.before_us, DAY_US)
-        days = await self._history.candles(instrument.id, "1d", first, end_us)
+    async def _stored(self, instrument: Instrument, asked: "Asked", needs: Needs) -> Stored:
+        first = floor(asked.start_us - needs.before_us, DAY_US)
+        days = await self._history.candles(instrument.id, "1d", first, asked.end_us)
         counts = {candle.start: candle.count for candle in days}
         return Stored(await self._history.reach(instrument.id), counts)
 
     async def _play(
-        self, board: Board, standing: Standing, legs: Sequence[Leg], plan: Plan, needs: Needs, end_us: int
+        self,
+        board: Board,
+        standing: Standing,
+        legs: Sequence[Leg],
+        begin_us: int,
+        start_us: int,
+        end_us: int,
+        pieces: AsyncIterator[list[Tick]],
     ) -> None:
-        begin_us = plan.start_us - needs.before_us
-        await self._warm(board, begin_us)
-        frames = Frames([leg.instrument for leg in legs], beats=plan.ticks and bool(board.graph.clocked))
+        cold = [node for node in board.graph.cold() if not isinstance(node, WindowNode | ChangeNode | VolumeNode)]
+        for window in board.graph.cold():
+            window.cold = window in cold  # it fills from what is played before the span
+        frames = Frames([leg.instrument for leg in legs], beats=legs[0].on_ticks and bool(board.graph.clocked))
         player = Player(board, frames)
         earlier = [tick for leg in legs for tick in await leg.before(begin_us)]
         await player.play(sorted(earlier, key=received))
-        armed = False
-        async for ticks in pieces(legs, plan, begin_us, end_us):
+        await self._warm(board, cold, begin_us)
+        armed = begin_us == start_us
+        if armed:
+            player.arm(standing, start_us)
+        async for ticks in pieces:
             place = 0
             if not armed:
-                place = bisect_left(ticks, plan.start_us, key=received)
+                place = bisect_left(ticks, start_us, key=received)
                 await player.play(ticks[:place])
                 if place == len(ticks):
                     continue
-                player.arm(standing, plan.start_us)
+                player.arm(standing, start_us)
                 armed = True
             await player.play(ticks[place:])
         if not armed:
-            player.arm(standing, plan.start_us)
+            player.arm(standing, start_us)
         player.take(frames.to(end_us - 1))
 
-    async def _warm(self, board: Board, begin_us: int) -> None:
-        """Windows fill from what is played before the span; what looks further back reads it."""
-        for node in board.graph.cold():
-            if not isinstance(node, WindowNode | ChangeNode | VolumeNode):
-                await fill(self._history, node, begin_us)
-        for each in board.graph.cold():
-            each.cold = False
-        for root in board.graph.roots.values():
-            root.ends()
-            root.book.value, root.book.live = None, False
-        for above in sorted(board.graph.nodes.values(), key=lambda node: node.order):
-            above.value = above.compute(False)
+    async def _warm(self, board: Board, cold: Sequence[Back], begin_us: int) -> None:
+        """What looks further back than what is played before the span reads it, as for the engine."""
+        twins = self._new_board()
+        for node in cold:
+            twins.graph.node(node.series).uses += 1
+        for twin in twins.graph.cold():
+            await fill(self._history, twin, begin_us)
+            twin.cold = False
+        for node in cold:
+            node.keep_from_here()
+        adopt(cold, {key: twin for key, twin in twins.graph.nodes.items() if isinstance(twin, Back)})
+        for each in sorted(board.graph.nodes.values(), key=lambda node: node.order):
+            refresh(each)
+
+
+class Asked(NamedTuple):
+    spec: AlertSpec
+    owner_id: int
+    start_us: int
+    end_us: int
+    most: int
+    cut: bool
+    skip: bool  # what its price does where nothing can happen is passed over
 
 
 class Rings(Ringing):

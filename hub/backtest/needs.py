@@ -13,6 +13,7 @@ from hub.plugin import Catalogue
 from hub.rules.series import (
     DAY_US,
     HOUR_US,
+    MINUTE_US,
     RUNGS,
     Against,
     Change,
@@ -33,18 +34,22 @@ PARTS = 5
 
 
 class Needs(NamedTuple):
-    rungs: tuple[str, ...]  # of the candle ladder, whose candles can stand in for ticks; the finest first
-    before_us: int  # so long before the span its windows begin
+    rungs: tuple[str, ...]  # of the candle ladder, whose candles can tell what no tick tells; the finest first
+    choices: int  # so many of these may be taken although there are finer prices
+    before_us: int  # so long before the span its windows begin, its values are all known
     lots: bool  # it is of what somebody holds
 
 
 def needs_of(spec: AlertSpec, catalogue: Catalogue) -> Needs:
     series = [each for clause in spec.clauses for each in _parts(clause.series)]
     grain_us = min([DAY_US, *(_grain_us(each) for each in series), *_spans(spec)])
+    patience_us = min([*(_patience_us(each) for each in series), grain_us])
     on_ticks = spec.sources > 1 or any(_on_ticks(each, catalogue) for each in series)
+    rungs = () if on_ticks else tuple(rung for rung in LADDER if length_us(rung) <= grain_us)
     return Needs(
-        rungs=() if on_ticks else tuple(rung for rung in LADDER if length_us(rung) <= grain_us),
-        before_us=max((each.window_us for each in series if isinstance(each, Change | Move | Volume)), default=0),
+        rungs=rungs,
+        choices=sum(length_us(rung) <= patience_us for rung in rungs),
+        before_us=max(HOUR_US, *map(_before_us, series)),
         lots=any(isinstance(each, Portfolio) for each in series),
     )
 
@@ -66,6 +71,26 @@ def _grain_us(series: Series) -> int:
         case Distance(period="day"):
             return HOUR_US
     return DAY_US
+
+
+def _patience_us(series: Series) -> int:
+    """How long candles may be before they hide more of its crossings than is worth telling: a level that a price goes
+    back and forth over was found to ring half as often on 15 minutes as on ticks, and nearly as often on five."""
+    match series:
+        case Change() | Move() | Volume() | Distance():
+            return 15 * MINUTE_US
+        case Indicator(live=False):
+            return DAY_US
+    return 5 * MINUTE_US
+
+
+def _before_us(series: Series) -> int:
+    match series:
+        case Change() | Move() | Volume():
+            return series.window_us
+        case Indicator():
+            return RUNGS[series.rung] * SECOND_US
+    return 0
 
 
 def _on_ticks(series: Series, catalogue: Catalogue) -> bool:

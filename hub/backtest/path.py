@@ -7,7 +7,8 @@ received at the same microsecond comes by the venue's time. Depends on hub.histo
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -45,7 +46,7 @@ class Leg:
     def __init__(self, history: Reads, instrument: Instrument, wanted: Wanted) -> None:
         self.instrument = instrument
         self.ticks = 0  # that moved the price
-        self.candles: dict[str, int] = {}
+        self.candles: Counter[str] = Counter()
         self._history = history
         self._wanted = wanted
         self._kind = Kind.QUOTE if instrument.basis == "mid" else Kind.TRADE
@@ -53,6 +54,10 @@ class Leg:
         self._held: list[Tick] = []
         self._day: list[Told] = []  # by candles, of `_day_until` and what is before
         self._day_until = 0
+
+    @property
+    def on_ticks(self) -> bool:
+        return self._wanted.ticks
 
     async def before(self, start_us: int) -> list[Tick]:
         """The newest price before that, and what its other kind said last."""
@@ -112,10 +117,10 @@ class Leg:
         if not self._wanted.rungs:
             return []
         if self._wanted.ticks and start_us >= self._day_until:
-            self._day = await self._layers(floor(start_us, DAY_US), floor(start_us, DAY_US) + DAY_US)
+            self._day = await self.layers(self._wanted.rungs, floor(start_us, DAY_US), floor(start_us, DAY_US) + DAY_US)
             self._day_until = floor(start_us, DAY_US) + DAY_US
         elif not self._wanted.ticks:
-            self._day = await self._layers(start_us, end_us)
+            self._day = await self.layers(self._wanted.rungs, start_us, end_us)
         return [
             told
             for told in self._day
@@ -123,19 +128,33 @@ class Leg:
             and (told.length_us > MINUTE_US or told.candle.start not in minutes)
         ]
 
-    async def _layers(self, start_us: int, end_us: int) -> "list[Told]":
+    async def layers(self, rungs: Sequence[str], start_us: int, end_us: int) -> "list[Told]":
         """The finest candles of each time."""
         found: list[Told] = []
-        for rung in self._wanted.rungs:
+        for rung in rungs:
             length = length_us(rung)
             candles = await self._history.candles(self.instrument.id, rung, start_us, end_us)
             below = {floor(told.candle.start, length) for told in found}
             found += [Told(one, rung, length) for one in candles if one.start not in below]
         return sorted(found, key=lambda told: told.candle.start)
 
-    def _path(self, told: "Told") -> Iterable[Tick]:
+    async def inside(self, told: "Told") -> list[Tick]:
+        """What is kept of a candle: its ticks, or where there are none its path."""
+        found: list[Tick] = []
+        if self._wanted.ticks:
+            start_us = told.candle.start
+            async for ticks in self._history.scan(self.instrument.id, start_us, start_us + told.length_us):
+                found += [_received(tick) for tick in ticks if tick.verdict < MOVES and tick.price is not None]
+        self.ticks += len(found)
+        return sorted(found, key=received) if found else self._path(told)
+
+    def close_of(self, told: "Told") -> Tick:
+        """Its last price, as a tick."""
+        return self._tick(told.candle.start + told.length_us - 1, told.candle.close, None, told.rung)
+
+    def _path(self, told: "Told") -> list[Tick]:
         candle, rung = told.candle, told.rung
-        self.candles[rung] = self.candles.get(rung, 0) + 1
+        self.candles[rung] += 1
         volume = candle.volume / 4 if self._kind is Kind.TRADE and candle.volume else None
         return [self._tick(at, price, volume, rung) for at, price, _ in path_of(candle, told.length_us)]
 

@@ -58,7 +58,7 @@ class Plan(NamedTuple):
 def planned(needs: Needs, stored: Sequence[Stored], start_us: int, end_us: int, most: int, *, cut: bool) -> Plan | None:
     """As fine as goes into `most` prices; None where nothing does, and the span must not be cut."""
     start, why = _since(needs, stored, start_us, end_us)
-    levels = [(TICKS, *needs.rungs), *(needs.rungs[i:] for i in range(len(needs.rungs)))]
+    levels = [(TICKS, *needs.rungs), *(needs.rungs[i:] for i in range(needs.choices))]
     costs = [cost(level, stored, start - needs.before_us, end_us) for level in levels]
     place = next((i for i, each in enumerate(costs) if each <= most), None)
     if place is None:
@@ -99,6 +99,12 @@ def cost(level: Sequence[str], stored: Sequence[Stored], start_us: int, end_us: 
         if rung is not None and until > start_us:
             total += PATH * one.candles(rung, start_us, until)
     return total
+
+
+def whole(needs: Needs, stored: Stored, start_us: int, end_us: int) -> Plan:
+    """All of it, as fine as it is kept: for what is passed over where nothing can happen."""
+    start, why = _since(needs, [stored], start_us, end_us)
+    return Plan(TICKS in stored.reach, needs.rungs, start, why, False, DAY_US)
 
 
 def room(level: Sequence[str], stored: Sequence[Stored], start_us: int, end_us: int, before_us: int, most: int) -> int:
