@@ -28,7 +28,7 @@ from hub.cache import keys
 from hub.callers import RANKS, Caller, Callers
 from hub.config import Config
 from hub.context import HubContext
-from hub.context.alerts import Quotes
+from hub.context.alerts import Backtests, Quotes
 from hub.i18n import LANGUAGES, _, speaking
 from hub.ledger import Ledger, LedgerTrouble, alerts
 from hub.model import (
@@ -144,6 +144,7 @@ class Commands:
         modules: Sequence[Command],
         market: Market,
         personal: Personal,
+        backtests: Backtests,
         counters: Counters,
         clock: Callable[[], int],
     ) -> None:
@@ -169,6 +170,7 @@ class Commands:
             market=market,
             personal=personal,
             people=self._people,
+            backtests=backtests,
             clock=clock,
         )
 

@@ -19,6 +19,7 @@ import msgspec
 from hub.model import (
     Alert,
     Armed,
+    Backtest,
     Candle,
     Destination,
     Digest,
@@ -367,6 +368,16 @@ class Context(Protocol):
     async def quote(self, instrument_id: str) -> Quote | None: ...
     async def quotes(self) -> Sequence[Quote]: ...
     async def create_alert(self, request: Request, line: str) -> Armed: ...
+    async def backtest(self, request: Request, line: str, start_us: int, end_us: int) -> Backtest:
+        """How often that alert would have rung in the span, by what is stored; nothing is set. It may take seconds, and
+        a span that takes too long begins later then."""
+        ...
+
+    async def preview(self, request: Request, line: str) -> Backtest | None:
+        """The same of the last 30 days, beside the reply to a new alert: None where it would take longer than one
+        notices."""
+        ...
+
     async def alerts(self, request: Request, *, finished: bool = False) -> Sequence[AlertView]: ...
     async def alert(self, request: Request, alert_id: int) -> AlertView:
         """BadRequest if there is none of that number, or it belongs to somebody else."""
@@ -500,6 +511,7 @@ __all__ = [
     "Added",
     "AlertView",
     "Armed",
+    "Backtest",
     "BadRequest",
     "Bar",
     "Bot",

@@ -46,6 +46,15 @@ class Quotes:
         return list(self.known.values())
 
 
+class NoBacktests:
+    """There is no history here."""
+
+    busy = True
+
+    async def run(self, *_: Any, **__: Any) -> None:
+        return None
+
+
 class Counted:
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
@@ -70,6 +79,7 @@ class Room:
             modules=load.commands(),
             market=cast(Any, None),
             personal=Personal(ledger, lambda: self.now),
+            backtests=NoBacktests(),
             counters=Counted(),
             clock=lambda: self.now,
         )

@@ -191,6 +191,8 @@ FORMS: Sequence[tuple[str, dict[str, str], str]] = (
     ("portfolio", {"action": "chart", "what": "90d"}, "portfolio chart 90d"),
     ("push", {"action": "add", "destination": "ntfy://your-topic"}, "push add ntfy://your-topic"),
     ("push", {"action": "off", "destination": "1"}, "push off 1"),
+    ("test", {"condition": "gold > 2400"}, "test gold > 2400"),
+    ("test", {"condition": "gold -5% in 1h", "span": "90d"}, "test gold -5% in 1h last 90d"),
     ("forget", {"code": "x"}, "forget yes x"),
     ("settings", {"setting": "zone", "value": "Asia/Kolkata"}, "settings zone Asia/Kolkata"),
 )  # fmt: skip

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from hub import bothost, load
 from hub import bus as subjects
 from hub import commands as module_under_test
+from hub.backtest import Backtests
 from hub.bus import Bus, connect
 from hub.cache import Cache, open_cache
 from hub.commands import Commands, Routed, may, route
@@ -109,6 +110,8 @@ class FakeEngine:
         change = msgspec.json.decode(payload, type=AlertChange)
         self.changes.append(change)
         try:
+            if change.action == "look":
+                return msgspec.json.encode(AlertAnswer(looks=()))
             if change.action in ("mute", "unmute"):
                 return msgspec.json.encode(AlertAnswer(alerts=await self.ledger.write(lambda c: self._mute(c, change))))
             return msgspec.json.encode(AlertAnswer(armed=await self.ledger.write(lambda c: self._apply(c, change))))
@@ -220,6 +223,7 @@ async def room(
             modules=[*load.commands(), *(cast(Command, each) for each in more)],
             market=Market(history, quotes, catalogue, cache, clock=clock),
             personal=Personal(ledger, clock, bus),
+            backtests=Backtests(history, ledger, catalogue, band_percent=config.alerts.band_percent),
             counters=FakeCounters(),
             clock=clock,
         )

@@ -14,7 +14,7 @@ FLOORS = [
     {"bus", "broker", "lock", "child", "history", "ledger", "cache", "reader"},
     {"ingest", "recorder", "engine", "delivery", "commands", "quotes", "bothost", "supervise", "check", "testing",
      "talk", "chat", "terminal", "context", "held", "market", "personal", "people", "callers", "hot", "digests",
-     "importing", "exporting", "migrate", "backup", "recovery", "lives"},
+     "importing", "exporting", "migrate", "backup", "recovery", "lives", "backtest"},
     {"app", "replay", "demo"},
     {"cli", "cli_data", "__main__"},
 ]  # fmt: skip

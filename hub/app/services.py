@@ -24,6 +24,7 @@ from hub import bus as names
 from hub.app import nature
 from hub.app.begin import feed_run, newest_epoch, start_of_ingest
 from hub.app.run import STANDBY, Part, Service, Told, answer_status, run_all
+from hub.backtest import Backtests
 from hub.bus import Bus
 from hub.cache import Cache
 from hub.commands import Commands
@@ -146,6 +147,7 @@ async def _asked(edges: Edges, catalogue: Catalogue, splits: Splits) -> list[tup
         modules=load.commands(),
         market=market,
         personal=Personal(ledger, now_us, bus),
+        backtests=Backtests(history, ledger, catalogue, band_percent=config.alerts.band_percent),
         counters=cache,
         clock=now_us,
     )

@@ -35,7 +35,7 @@ from hub.engine.standing import Standing
 from hub.engine.warmth import adopt
 from hub.frame import Frame
 from hub.history.adjusted import Reads
-from hub.history.ladder import floor
+from hub.history.ladder import floor, length_us
 from hub.ledger import Ledger, keeping
 from hub.ledger.alerts import Rang
 from hub.model import Backtest, Instrument, Tick, WouldRing
@@ -51,6 +51,8 @@ PIECE = 128
 """Ticks in a frame."""
 WORK_S = 0.004
 """So long it works before others have their turn."""
+BY_HOUR_US = 70 * DAY_US
+"""Up to so much time prices are counted by the hour beforehand, and beyond that by the day."""
 SHOWN = 10
 NEVER_LATE = 1 << 62
 
@@ -127,9 +129,10 @@ class Backtests:
 
     async def _stored(self, instrument: Instrument, asked: "Asked", needs: Needs) -> Stored:
         first = floor(asked.start_us - needs.before_us, DAY_US)
-        days = await self._history.candles(instrument.id, "1d", first, asked.end_us)
-        counts = {candle.start: candle.count for candle in days}
-        return Stored(await self._history.reach(instrument.id), counts)
+        rung = "1h" if asked.end_us - first <= BY_HOUR_US else "1d"
+        candles = await self._history.candles(instrument.id, rung, first, asked.end_us)
+        counts = {candle.start: candle.count for candle in candles}
+        return Stored(await self._history.reach(instrument.id), counts, length_us(rung))
 
     async def _play(
         self,

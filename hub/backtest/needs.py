@@ -32,6 +32,9 @@ from hub.rules.spec import AlertSpec
 PARTS = 5
 """Into so many candles at least a time has to fall that the alert looks at (of an indicator's candles into one)."""
 
+SETTLES_US = 10 * MINUTE_US
+"""So long before the span it is begun, that all instruments below an alert have a value when that is armed."""
+
 
 class Needs(NamedTuple):
     rungs: tuple[str, ...]  # of the candle ladder, whose candles can tell what no tick tells; the finest first
@@ -49,7 +52,7 @@ def needs_of(spec: AlertSpec, catalogue: Catalogue) -> Needs:
     return Needs(
         rungs=rungs,
         choices=sum(length_us(rung) <= patience_us for rung in rungs),
-        before_us=max(HOUR_US, *map(_before_us, series)),
+        before_us=max(SETTLES_US, *map(_before_us, series)),
         lots=any(isinstance(each, Portfolio) for each in series),
     )
 

@@ -95,7 +95,7 @@ class Leg:
                     minutes.add(floor(tick.venue_time or tick.received_at or 0, MINUTE_US))
                     self.ticks += tick.verdict < MOVES
                 if tick.verdict <= self._most and tick.price is not None:
-                    told.append(tick if tick.received_at is not None else _received(tick))
+                    told.append(_received(tick))
         for candle in await self._told(start_us, end_us, minutes):
             told += self._path(candle)
         self._held += told

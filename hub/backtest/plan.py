@@ -13,20 +13,29 @@ from hub.rules.series import DAY_US, MINUTE_US
 Cut = Literal["", "history", "ticks", "room"]
 PATH = 4
 """Prices that a candle tells."""
-READ_AT_ONCE = 10_000
+READ_AT_ONCE = 2_000
 """Ticks, about, that are read in one go; the same of candles is a day of the finest."""
 MINUTES = (1440, 720, 360, 180, 90, 45, 15, 5, 1)
 TICKS = "ticks"
 
 
 class Stored(NamedTuple):
-    """What history has of one instrument: as hub.history.History.reach, and prices by day."""
+    """What history has of one instrument: as hub.history.History.reach, and how many prices by interval."""
 
     reach: Mapping[str, tuple[int, int]]
     counts: Mapping[int, int]
+    length_us: int  # of the intervals
 
     def since(self, names: Sequence[str]) -> int | None:
-        return min((self.reach[name][0] for name in names if name in self.reach), default=None)
+        """Where the oldest of these begins, "ticks" and rungs from the finest on; a candle of a coarser one reaches
+        further back only where it ends before."""
+        oldest: int | None = None
+        for name in names:
+            if name in self.reach:
+                start = self.reach[name][0]
+                length = 0 if name == TICKS else length_us(name)
+                oldest = start if oldest is None or start + length <= oldest else oldest
+        return oldest
 
     def ticks(self, start_us: int, end_us: int) -> float:
         """How many are kept of that span, about."""
@@ -35,9 +44,9 @@ class Stored(NamedTuple):
             return 0.0
         start_us = max(start_us, kept[0])
         total = 0.0
-        for day, count in self.counts.items():
-            share = min(end_us, day + DAY_US) - max(start_us, day)
-            total += count * max(share, 0) / DAY_US
+        for at, count in self.counts.items():
+            share = min(end_us, at + self.length_us) - max(start_us, at)
+            total += count * max(share, 0) / self.length_us
         return total
 
     def candles(self, rung: str, start_us: int, end_us: int) -> float:
@@ -66,6 +75,8 @@ def planned(needs: Needs, stored: Sequence[Stored], start_us: int, end_us: int, 
             return None
         place = len(levels) - 1
         start, why = room(levels[place], stored, start, end_us, needs.before_us, most), "room"
+        if start >= end_us - MINUTE_US:
+            return None
     level = levels[place]
     kept = any(TICKS in one.reach and one.reach[TICKS][1] >= start for one in stored)
     coarse = place > 1 or (place == 1 and kept)
@@ -122,6 +133,6 @@ def room(level: Sequence[str], stored: Sequence[Stored], start_us: int, end_us: 
 def _chunk_us(stored: Sequence[Stored], rungs: Sequence[str], *, ticks: bool) -> int:
     if not ticks:
         finest = length_us(rungs[0]) if rungs else MINUTE_US
-        return DAY_US * max(finest // MINUTE_US, 1)
-    busiest = max((max(one.counts.values(), default=0) for one in stored), default=0)
-    return MINUTE_US * next((each for each in MINUTES if busiest * each / 1440 <= READ_AT_ONCE), MINUTES[-1])
+        return DAY_US * max(finest // MINUTE_US // max(len(stored), 1), 1)
+    a_minute = max((max(one.counts.values(), default=0) / one.length_us for one in stored), default=0) * MINUTE_US
+    return MINUTE_US * next((each for each in MINUTES if a_minute * each <= READ_AT_ONCE), MINUTES[-1])

@@ -14,7 +14,7 @@ import structlog
 from hub import bus as subjects
 from hub.bus import Bus
 from hub.config import Config
-from hub.context.alerts import Alerts, Quotes
+from hub.context.alerts import Alerts, Backtests, Quotes
 from hub.context.places import Places
 from hub.context.splits import StockSplits
 from hub.ledger import Ledger
@@ -41,6 +41,7 @@ class HubContext(Alerts, Places, StockSplits):
         market: Market,
         personal: Personal,
         people: People,
+        backtests: Backtests,
         clock: Callable[[], int],
     ) -> None:
         self.market = market
@@ -55,6 +56,7 @@ class HubContext(Alerts, Places, StockSplits):
         self._quotes = quotes
         self._config = config
         self._modules = modules
+        self._backtests = backtests
         self._specs: dict[str, AlertSpec] = {}
 
     def _decimals_of(self, instrument_id: str) -> int:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import msgspec
 import nats.errors
+import structlog
 
 from hub import bus as subjects
 from hub.bus import Bus
@@ -20,10 +21,11 @@ from hub.i18n import _
 from hub.ledger import Ledger
 from hub.ledger import alerts as engines
 from hub.ledger import alerts_view as view
-from hub.model import Alert, AlertAnswer, AlertChange, Armed, Look, Quote, Request, State, User
-from hub.plugin import AlertView, BadRequest, Catalogue, TryLater
+from hub.model import Alert, AlertAnswer, AlertChange, Armed, Backtest, Look, Quote, Request, State, User
+from hub.plugin import AlertView, BadRequest, Catalogue, Market, TryLater
 from hub.rules.language import AlertSpec, Clock, canonical, parse
 from hub.waiting import waits_for
+from hub.wording import DAY_US
 
 ENGINE_TIMEOUT_S = 9.0  # below a command's own limit, so that the person hears which of the two it was
 LOOK_TIMEOUT_S = 2.0
@@ -32,7 +34,16 @@ MOST_LINES = 200
 MOST_SPECS = 4_096
 MOST_LOOKS = 200
 ON = (State.ARMED, State.FIRED, State.DWELLING, State.COOLING)
+PREVIEW_US = 30 * DAY_US
+PREVIEW_S, PREVIEW_MOST = 0.3, 40_000
+"""What a back-test may take beside the reply to a new alert: seconds, and prices."""
+TEST_S, TEST_MOST = 6.0, 400_000
+AGAIN_S, AGAIN_MOST = 2.5, 80_000
+"""And where somebody asks for it; and once more, on less, where that was not enough."""
 FIRE_NOW = re.compile(r"\s+now\s*$", re.IGNORECASE)
+
+
+log = structlog.get_logger("commands")
 
 
 class Quotes(Protocol):
@@ -42,15 +53,27 @@ class Quotes(Protocol):
     def all(self) -> Sequence[Quote]: ...
 
 
+class Backtests(Protocol):
+    """See hub.backtest."""
+
+    async def run(
+        self, spec: AlertSpec, owner_id: int, start_us: int, end_us: int, *, most: int, within_s: float, cut: bool
+    ) -> Backtest | None: ...
+    @property
+    def busy(self) -> bool: ...
+
+
 class Alerts:
     """The part of hub.plugin.Context that is about alerts."""
 
     catalogue: Catalogue
+    market: Market
     now: Callable[[], int]
     _bus: Bus
     _ledger: Ledger
     _quotes: Quotes
     _config: Config
+    _backtests: Backtests
     _specs: dict[str, AlertSpec]  # by their stored lines: reading one with the grammar takes a third of a millisecond
 
     async def alerts(self, request: Request, *, finished: bool = False) -> Sequence[AlertView]:
@@ -122,6 +145,32 @@ class Alerts:
         """`line` in the alert language; a last word "now" asks to ring at once where it holds already."""
         condition, fire_now = FIRE_NOW.subn("", line)
         return await self._change(request, "create", line=self._read(request, condition), fire_now=bool(fire_now))
+
+    async def backtest(self, request: Request, line: str, start_us: int, end_us: int) -> Backtest:
+        spec, owner_id, run = self._spec(self._read(request, line)), request.user.owner_id, self._backtests.run
+        found = await run(spec, owner_id, start_us, end_us, most=TEST_MOST, within_s=TEST_S, cut=True)
+        if found is None:
+            found = await run(spec, owner_id, start_us, end_us, most=AGAIN_MOST, within_s=AGAIN_S, cut=True)
+        if found is None:
+            raise BadRequest(_("that takes too long now: try again, or a shorter time (last 7d)"))
+        return found
+
+    async def preview(self, request: Request, line: str) -> Backtest | None:
+        """Whatever goes wrong, the alert that it stands beside has been set: it is left out then."""
+        if self._backtests.busy:
+            return None
+        try:
+            spec = self._spec(self._read(request, line))
+            end_us = self.market.now(next(iter(spec.instruments), ""))
+            return await self._backtests.run(
+                spec, request.user.owner_id, end_us - PREVIEW_US, end_us,
+                most=PREVIEW_MOST, within_s=PREVIEW_S, cut=False,
+            )  # fmt: skip
+        except BadRequest:
+            return None
+        except Exception:
+            log.exception("a back-test failed", line=line)
+            return None
 
     def _read(self, request: Request, line: str) -> str:
         """The canonical line: times are those of the person's clock, and a portfolio is in their currency."""

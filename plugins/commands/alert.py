@@ -8,7 +8,7 @@ import msgspec
 
 from hub import wording
 from hub.i18n import _, later
-from hub.model import Alert, Argument, Armed, Button, Form, Quote, Reply, Request, State
+from hub.model import Alert, Argument, Armed, Backtest, Button, Form, Quote, Reply, Request, State
 from hub.plugin import BadRequest, Context
 from hub.rules.course import clause_of
 from hub.rules.language import AlertSpec, Clock, LanguageError, parse, understood
@@ -16,6 +16,7 @@ from hub.rules.numbers import digits
 from hub.rules.series import Price, measure
 from hub.rules.words import describe, level_words, value_words
 from hub.waiting import part_words
+from plugins.commands.tested import fact, how_often, why_cut
 
 USAGE = (
     "alert gold > 2400 [once | every time | at most every 10m] [for 30s] [until friday] [band 0.1%] [confirm 2 sources]"
@@ -68,6 +69,10 @@ async def run(context: Context, request: Request) -> Reply:
     on = [each for each in await context.destinations(request) if not each.disabled]
     reachable = [each for each in on if each.platform in spec.via] or on
     lines = [describe(spec, context.catalogue.get, request.user.time_zone), *against(armed, spec, context, request)]
+    tested = None if armed.existed else await context.preview(request, alert.text)
+    if tested is not None:
+        lines += [how_often(tested, context.market.now(alert.instrument), request.user.time_zone)]
+        lines += why_cut(tested, context.now(), request.user.time_zone)
     lines += doubts(armed, spec, context)
     views = await context.alerts(request)
     lines += silent(next((view.quote for view in views if view.alert.id == alert.id), None), context, request)
@@ -89,8 +94,8 @@ async def run(context: Context, request: Request) -> Reply:
         if armed.existed
         else _("Alert {id} is set").format(id=alert.id),
         lines=tuple(lines),
-        buttons=buttons(armed, spec),
-        facts=facts(armed, spec),
+        buttons=buttons(armed, spec, tested),
+        facts=facts(armed, spec) | ({"backtest": fact(tested)} if tested is not None else {}),
     )
 
 
@@ -228,7 +233,7 @@ def distance(price: float, level: float) -> float:
     return level / price - 1
 
 
-def buttons(armed: Armed, spec: AlertSpec) -> tuple[Button, ...]:
+def buttons(armed: Armed, spec: AlertSpec, tested: Backtest | None) -> tuple[Button, ...]:
     alert = armed.alert
     offered = []
     fire = f"alert {alert.text} now"
@@ -237,6 +242,8 @@ def buttons(armed: Armed, spec: AlertSpec) -> tuple[Button, ...]:
     if alert.state != State.DELETED:
         offered.append(Button(label=_("Why"), line=f"why {alert.id}"))
         offered.append(Button(label=_("Delete"), line=f"delete {alert.id}"))
+    if not armed.existed and (tested is None or tested.count or not tested.exact):
+        offered.append(Button(label=_("Back-test"), line=f"test {alert.id}"))
     return tuple(offered)
 
 
