@@ -91,6 +91,26 @@ class Ingested:
         frame.vendor_number.append(None)
 
 
+def quoted(instrument: str, prices: Sequence[tuple[int, float]]) -> Frame:
+    """One frame of quotes, in time, all of which move the price: for spans too long for a heartbeat each second."""
+    frame = empty(epoch=1, number=1)
+    frame.instruments, frame.sources, frame.natures = [instrument], ["a"], [Nature.LIVE.value]
+    for at, price in prices:
+        frame.instrument.append(0)
+        frame.source.append(0)
+        frame.kind.append(Kind.QUOTE)
+        frame.verdict.append(0)
+        frame.venue_time.append(at)
+        frame.received_at.append(at)
+        frame.price.append(price)
+        frame.bid.append(price - 0.1)
+        frame.ask.append(price + 0.1)
+        frame.volume.append(None)
+        frame.vendor_number.append(None)
+        frame.clock = at
+    return frame
+
+
 def _desk(instrument: Instrument) -> Desk:
     session = SESSIONS[instrument.session]
 

@@ -147,7 +147,7 @@ async def _asked(edges: Edges, catalogue: Catalogue, splits: Splits) -> list[tup
         modules=load.commands(),
         market=market,
         personal=Personal(ledger, now_us, bus),
-        backtests=Backtests(history, ledger, catalogue, band_percent=config.alerts.band_percent),
+        backtests=Backtests(_today(edges, splits), ledger, catalogue, band_percent=config.alerts.band_percent),
         counters=cache,
         clock=now_us,
     )

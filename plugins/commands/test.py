@@ -3,7 +3,7 @@
 import re
 
 from hub import spans, wording
-from hub.i18n import _, later, several
+from hub.i18n import _, later
 from hub.model import Argument, Backtest, Button, Reply, Request
 from hub.plugin import BadRequest, Context
 from hub.rules.course import clause_of
@@ -26,11 +26,11 @@ ARGUMENTS = (
     Argument(name="span", about="how far back", kind="span", lead="last", example="90d"),
 )
 
-LAST = re.compile(rf"(.*\S)\s+(?:over\s+)?(?:the\s+)?last\s+({spans.LENGTH.pattern})", re.IGNORECASE)
+LAST = re.compile(rf"(.*?\S)\s+(?:over\s+)?(?:the\s+)?last\s+({spans.LENGTH.pattern})", re.IGNORECASE)
 IN = re.compile(
-    rf"(.*\S)\s+(?:in|on)\s+({spans.RANGE.pattern}|{spans.MOMENT.pattern}|{spans.CALENDAR.pattern})", re.IGNORECASE
+    rf"(.*?\S)\s+(?:in|on)\s+({spans.RANGE.pattern}|{spans.MOMENT.pattern}|{spans.CALENDAR.pattern})", re.IGNORECASE
 )
-TODAY = re.compile(r"(.*\S)\s+(today|yesterday)", re.IGNORECASE)
+TODAY = re.compile(r"(.*?\S)\s+(today|yesterday)", re.IGNORECASE)
 USUAL = "30d"
 LONGER = "90d"
 LONGEST_BUTTON_BYTES = 64
@@ -83,7 +83,7 @@ def told(found: Backtest, spec: AlertSpec) -> list[str]:
         lines.append(_("What you hold now is taken for all of that time."))
     if len(found.rings) < found.count:
         shown = len(found.rings)
-        lines.append(several("The newest {count}:", "The newest {count}:", shown).format(count=shown))
+        lines.append(_("The newest {count}:").format(count=shown))
     return lines
 
 

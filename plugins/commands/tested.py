@@ -71,7 +71,7 @@ def tested_on(found: Backtest) -> str:
     if found.exact:
         return _("Tested tick by tick.")
     if found.ticks:
-        return _("Tested tick by tick; where no ticks are kept, on candles of {rungs}.").format(rungs=rungs)
+        return _("Tested tick by tick where ticks are kept, else on candles of {rungs}.").format(rungs=rungs)
     if found.coarse:
         return _("Tested on candles of {rungs}: all ticks would take too long.").format(rungs=rungs)
     return _("Tested on candles of {rungs}: no ticks are kept of that time.").format(rungs=rungs)
