@@ -445,12 +445,13 @@ class Backtest(Noun, frozen=True, kw_only=True):
     ticks: int = 0  # prices that were gone through
     candles: dict[str, int] = {}  # rung → how many stood in for ticks
     coarse: bool = False  # there are finer prices, which would have taken too long
+    closes: bool = False  # candles are all that it looks at
     lots: bool = False  # it is of a portfolio, as that is now
 
     @property
     def exact(self) -> bool:
-        """Whether it was gone through tick by tick."""
-        return not self.candles
+        """Whether ticks would say the same."""
+        return not self.candles or self.closes
 
 
 class Trigger(Noun, frozen=True, kw_only=True):

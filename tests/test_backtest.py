@@ -411,3 +411,14 @@ def test_candles_stand_in_where_they_are_short_enough(line: str, rungs: tuple[st
     """What they do not hold, and what is shorter than they, takes ticks."""
     needs = needs_of(parse(line, CATALOGUE.find), CATALOGUE)
     assert (needs.rungs, needs.choices) == (rungs, choices)
+
+
+async def test_an_indicator_on_closes_is_told_by_candles_exactly(here: Shop) -> None:
+    """As often as on ticks, on a fraction of them."""
+    end = await busy(here)
+    start = end - 90 * MINUTE_US
+    by_closes = await here.test("rsi(gold, 3, 5m) < 50", start, end)
+    assert (by_closes.closes, by_closes.exact, by_closes.ticks, set(by_closes.candles)) == (True, True, 0, {"5m"})
+    by_ticks = await here.test("rsi(gold, 3, 5m) < 50 or gold > 9999", start, end)
+    assert by_ticks.ticks and not by_ticks.closes
+    assert by_closes.count == by_ticks.count > 0

@@ -124,6 +124,7 @@ class Backtests:
             ticks=sum(leg.ticks for leg in legs),
             candles=dict(candles),
             coarse=plan.coarse,
+            closes=plan.closes,
             lots=needs.lots,
         )
 

@@ -32,6 +32,8 @@ from hub.rules.spec import AlertSpec
 PARTS = 5
 """Into so many candles at least a time has to fall that the alert looks at (of an indicator's candles into one)."""
 
+LIVE = 5
+"""An indicator that is computed anew with every tick."""
 SETTLES_US = 10 * MINUTE_US
 """So long before the span it is begun, that all instruments below an alert have a value when that is armed."""
 
@@ -41,6 +43,8 @@ class Needs(NamedTuple):
     choices: int  # so many of these may be taken although there are finer prices
     before_us: int  # so long before the span its windows begin, its values are all known
     lots: bool  # it is of what somebody holds
+    closes: bool  # nothing but the closes of its indicators' candles moves it
+    weight: int  # so many times as much as the price itself each value of it takes
 
 
 def needs_of(spec: AlertSpec, catalogue: Catalogue) -> Needs:
@@ -54,6 +58,8 @@ def needs_of(spec: AlertSpec, catalogue: Catalogue) -> Needs:
         choices=sum(length_us(rung) <= patience_us for rung in rungs),
         before_us=max(SETTLES_US, *map(_before_us, series)),
         lots=any(isinstance(each, Portfolio) for each in series),
+        closes=all(isinstance(each, Indicator) and not each.live for each in series) and not spec.hold_us,
+        weight=LIVE if any(isinstance(each, Indicator) and each.live for each in series) else 1,
     )
 
 

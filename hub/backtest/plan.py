@@ -15,6 +15,8 @@ PATH = 4
 """Prices that a candle tells."""
 READ_AT_ONCE = 2_000
 """Ticks, about, that are read in one go; the same of candles is a day of the finest."""
+MANY = 20_000
+"""Prices; what only closes move is told by these where there are more."""
 MINUTES = (1440, 720, 360, 180, 90, 45, 15, 5, 1)
 TICKS = "ticks"
 
@@ -62,14 +64,17 @@ class Plan(NamedTuple):
     cut: Cut
     coarse: bool
     chunk_us: int  # so much time is read at once
+    closes: bool = False  # the candles' closes are all that counts
 
 
 def planned(needs: Needs, stored: Sequence[Stored], start_us: int, end_us: int, most: int, *, cut: bool) -> Plan | None:
     """As fine as goes into `most` prices; None where nothing does, and the span must not be cut."""
     start, why = _since(needs, stored, start_us, end_us)
+    most //= needs.weight
     levels = [(TICKS, *needs.rungs), *(needs.rungs[i:] for i in range(needs.choices))]
     costs = [cost(level, stored, start - needs.before_us, end_us) for level in levels]
-    place = next((i for i, each in enumerate(costs) if each <= most), None)
+    closes = needs.closes and costs[0] > MANY and bool(needs.rungs)
+    place = len(levels) - 1 if closes else next((i for i, each in enumerate(costs) if each <= most), None)
     if place is None:
         if not cut:
             return None
@@ -79,10 +84,10 @@ def planned(needs: Needs, stored: Sequence[Stored], start_us: int, end_us: int, 
             return None
     level = levels[place]
     kept = any(TICKS in one.reach and one.reach[TICKS][1] >= start for one in stored)
-    coarse = place > 1 or (place == 1 and kept)
+    coarse = not closes and (place > 1 or (place == 1 and kept))
     ticks = level[0] == TICKS and kept
     rungs = level[1:] if level[0] == TICKS else level
-    return Plan(ticks, rungs, start, why, coarse, _chunk_us(stored, rungs, ticks=ticks))
+    return Plan(ticks, rungs, start, why, coarse, _chunk_us(stored, rungs, ticks=ticks), closes)
 
 
 def _since(needs: Needs, stored: Sequence[Stored], start_us: int, end_us: int) -> tuple[int, Cut]:

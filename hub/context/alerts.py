@@ -37,7 +37,7 @@ ON = (State.ARMED, State.FIRED, State.DWELLING, State.COOLING)
 PREVIEW_US = 30 * DAY_US
 PREVIEW_S, PREVIEW_MOST = 0.3, 40_000
 """What a back-test may take beside the reply to a new alert: seconds, and prices."""
-TEST_S, TEST_MOST = 6.0, 400_000
+TEST_S, TEST_MOST = 6.0, 300_000
 AGAIN_S, AGAIN_MOST = 2.5, 80_000
 """And where somebody asks for it; and once more, on less, where that was not enough."""
 FIRE_NOW = re.compile(r"\s+now\s*$", re.IGNORECASE)

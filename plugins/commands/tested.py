@@ -68,6 +68,8 @@ def tested_on(found: Backtest) -> str:
     if nothing(found):
         return ""
     rungs = ", ".join(found.candles)
+    if found.closes:
+        return _("Tested on candles of {rungs}: their closes are all that it looks at.").format(rungs=rungs)
     if found.exact:
         return _("Tested tick by tick.")
     if found.ticks:
