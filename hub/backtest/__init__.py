@@ -210,7 +210,7 @@ class Rings(Ringing):
         )
         return rang
 
-    def sided(self, alert_id: int, standing: Standing, seen: Evidence) -> None:
+    def sided(self, alert_id: int, standing: Standing, seen: Evidence, *, first: bool) -> None:
         """Told to nobody."""
 
 
