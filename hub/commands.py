@@ -54,7 +54,13 @@ TAKES_ROOM = ("alert", "again", "edit", "snooze")
 """Commands after which a person's alerts may count more than before."""
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
-CONDITION = re.compile(r"[<>]|\b(?:crosses|above|below|over|under)\b", re.IGNORECASE)
+CONDITION = re.compile(
+    r"[<>↑↓]"
+    r"|\b(?:crosses|above|below|over|under|enters|leaves|inside|outside|within|trails|every|moves|drops|falls|rises)\b"
+    r"|[-+]\s*[\d.,]+\s*%?\s+in\b",
+    re.IGNORECASE,
+)
+"""What a line has that is an alert, whatever else is wrong with it."""
 
 log = structlog.get_logger("commands")
 
