@@ -21,7 +21,7 @@ HOURS = 60 * DAY_US
 def can_skip(spec: AlertSpec) -> bool:
     """Whether nothing but the crossings of one price counts: neither what else moves, nor how long something lasts."""
     plain = all(isinstance(clause.series, Price) and clause.series.plain for clause in spec.clauses)
-    return plain and len(spec.instruments) == 1 and not spec.hold_us and spec.sources == 1
+    return plain and len(spec.instruments) == 1 and not (spec.hold_us or spec.within_us) and spec.sources == 1
 
 
 async def near(leg: Leg, book: Book, rungs: Sequence[str], start_us: int, end_us: int) -> AsyncIterator[list[Tick]]:
