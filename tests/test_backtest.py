@@ -20,14 +20,16 @@ from hub.backtest.needs import needs_of
 from hub.config import Config, HistorySection
 from hub.frame import Frame
 from hub.history import History, Position, open_history
+from hub.history.adjusted import Adjusted
 from hub.instruments import build_catalogue
 from hub.ledger import Ledger, keeping, open_ledger, people
 from hub.ledger import tables as t
-from hub.model import SECOND_US, Backtest, Kind, Lot, Who
+from hub.model import SECOND_US, Backtest, Kind, Lot, Split, Who
 from hub.rules.language import parse
 from hub.rules.spec import AlertSpec, canonical
+from hub.splits import Splits, in_effect
 from tests import reference_days as days
-from tests.past_market import Came, Ingested, live, stored
+from tests.past_market import Came, Ingested, live, quoted, stored
 from tests.reference_board import frames_of
 from tests.reference_wanted import alerts
 from tests.reference_worlds import INSTRUMENTS
@@ -422,3 +424,22 @@ async def test_an_indicator_on_closes_is_told_by_candles_exactly(here: Shop) -> 
     by_ticks = await here.test("rsi(gold, 3, 5m) < 50 or gold > 9999", start, end)
     assert by_ticks.ticks and not by_ticks.closes
     assert by_closes.count == by_ticks.count > 0
+
+
+async def test_prices_from_before_a_split_are_in_the_shares_of_today(here: Shop) -> None:
+    """So the level of now means the same all the time, and the split rings nothing."""
+    catalogue = build_catalogue({}, ["AAPL"])
+    stock = catalogue.find("AAPL")
+    at = in_effect("2014-06-09", stock)
+    split = Split(id=1, instrument="AAPL", day="2014-06-09", numerator=7, denominator=1, at=at, told_by="test")
+    friday, monday = at - 56 * HOUR_US, at + 14 * HOUR_US
+    prices = [(friday, 630.0), (friday + MINUTE_US, 644.0), (friday + 2 * MINUTE_US, 630.0), (monday, 90.2)]
+    await stored(here.history, [quoted("AAPL", prices)])
+    adjusted = Adjusted(here.history, Splits([split]), lambda _: monday + HOUR_US)
+    here.backtests = Backtests(adjusted, here.ledger, catalogue, band_percent=0.05)
+    for line, count in (("AAPL > 91", 1), ("AAPL < 80", 0), ("AAPL > 91 or AAPL -50% in 7d", 1)):
+        found = await here.backtests.run(
+            parse(line, catalogue.find), 1, friday - HOUR_US, monday + HOUR_US, most=1_000, within_s=30, cut=True
+        )
+        assert found is not None
+        assert (line, found.count) == (line, count)

@@ -17,6 +17,7 @@ from hub import bus as subjects
 from hub.bus import Bus
 from hub.callers import permitted
 from hub.config import Config
+from hub.history import HistoryTrouble
 from hub.i18n import _
 from hub.ledger import Ledger
 from hub.ledger import alerts as engines
@@ -148,9 +149,12 @@ class Alerts:
 
     async def backtest(self, request: Request, line: str, start_us: int, end_us: int) -> Backtest:
         spec, owner_id, run = self._spec(self._read(request, line)), request.user.owner_id, self._backtests.run
-        found = await run(spec, owner_id, start_us, end_us, most=TEST_MOST, within_s=TEST_S, cut=True)
-        if found is None:
-            found = await run(spec, owner_id, start_us, end_us, most=AGAIN_MOST, within_s=AGAIN_S, cut=True)
+        try:
+            found = await run(spec, owner_id, start_us, end_us, most=TEST_MOST, within_s=TEST_S, cut=True)
+            if found is None:
+                found = await run(spec, owner_id, start_us, end_us, most=AGAIN_MOST, within_s=AGAIN_S, cut=True)
+        except HistoryTrouble as error:
+            raise BadRequest(str(error)) from error
         if found is None:
             raise BadRequest(_("that takes too long now: try again, or a shorter time (last 7d)"))
         return found
