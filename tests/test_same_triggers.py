@@ -13,14 +13,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hub.rules.series import Indicator
-from hub.rules.spec import AlertSpec, canonical
+from hub.model import Verdict
+from hub.rules.series import Difference, Indicator, Price
+from hub.rules.spec import AlertSpec, Clause, canonical
 from tests import reference_days as days
 from tests.reference import Happening, Reference, Ring
 from tests.reference_board import board_of, differences, frames_of, play, with_a_join, with_deaths
-from tests.reference_market import Tick
+from tests.reference_market import QUOTE, TRADE, Tick
 from tests.reference_wanted import alerts
-from tests.reference_worlds import INSTRUMENTS, World, worlds
+from tests.reference_worlds import INSTRUMENTS, World, tick, worlds
 
 WORLDS = int(os.environ.get("TOCSIN_WORLDS") or 250)
 AROUND = 10_000
@@ -118,6 +119,30 @@ def test_a_board_that_takes_over_the_alerts_of_another_changes_nothing(
     reference = Reference(specs, INSTRUMENTS)
     reference.feed(world.happenings)
     hold(specs, reference, with_a_join(specs, INSTRUMENTS, frames, parts, at % max(len(frames), 1)))
+
+
+def test_what_only_the_other_board_had_asked_of_an_instrument_comes_along() -> None:
+    """The last trade of one whose price is of quotes: here stands something on its quotes only, there on its trades."""
+    quotes, trades = (Price(instrument="EUR-USD", side=side) for side in ("mid", "last"))
+    specs = [
+        AlertSpec(clauses=(Clause(series=series, condition="crosses", level=1.26),), repeat="every time")
+        for series in (quotes, trades)
+    ]
+    apart = Clause(
+        series=Difference(first=trades, second=Price(instrument="XAU-USD")), condition="above", level=-1298.75
+    )
+    specs.append(AlertSpec(clauses=(apart,), repeat="every time"))
+    world = [
+        tick("EUR-USD", Verdict.PRICE, QUOTE, 0, 1, None, 1_000_000, "a"),
+        tick("EUR-USD", Verdict.ASIDE, TRADE, 1, 1, None, 2_000_000, "a"),
+        tick("XAU-USD", Verdict.PRICE, QUOTE, 2, 1, None, 3_000_000, "a"),
+        tick("XAU-USD", Verdict.PRICE, QUOTE, 0, 1, None, 4_000_000, "a"),
+        tick("EUR-USD", Verdict.ASIDE, TRADE, 5, 1, None, 5_000_000, "a"),
+    ]
+    frames = frames_of(world, set(range(len(world))))
+    reference = Reference(specs, INSTRUMENTS)
+    assert {ring.alert for ring in reference.feed(world)} == {1, 2}
+    hold(specs, reference, with_a_join(specs, INSTRUMENTS, frames, {1}, 3))
 
 
 # --------------------------------------------------------------------------------------------- real days

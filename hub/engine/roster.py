@@ -289,6 +289,7 @@ class Roster:
         there; of those that it has not, the past comes along."""
         for name, root in other.graph.roots.items():
             self.graph.root(name).adopt(root)
+        there = set(self.graph.nodes)
         for alert_id, standing in other.standing.items():
             moved = self.maker.made(self.maker.spec_of(standing), standing.text, standing.owner_id, alert_id)
             standing.books = moved.books
@@ -300,7 +301,8 @@ class Roster:
             if isinstance(twin, Back):
                 node.adopt(twin)
         for each in sorted(self.graph.nodes.values(), key=lambda node: node.order):
-            refresh(each)
+            if each.key not in there:
+                refresh(each)
         heard_later = {arming.alert_id for armings in other.waiting.values() for arming in armings}
         for place, armings in other.waiting.items():
             self.waiting.setdefault(place, []).extend(armings)

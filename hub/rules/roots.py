@@ -139,8 +139,11 @@ class Root:
             book.received_at, book.source = known.received_at, known.source
             self.stale_since = twin.stale_since
             self.time, self.received_at = twin.time, twin.received_at
-        if not (self.nodes or self.asides):
-            self.bid, self.ask, self.last = twin.bid, twin.ask, twin.last
+        if not (self.nodes if self.quotes else self.asides):
+            self.bid, self.ask = twin.bid, twin.ask
+        if not (self.asides if self.quotes else self.nodes):
+            self.last = twin.last
+        if not self.asides:
             self.aside_time, self.aside_received_at, self.aside_at = (
                 twin.aside_time, twin.aside_received_at, twin.aside_at,
             )  # fmt: skip
