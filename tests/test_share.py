@@ -12,6 +12,7 @@ import random
 import signal
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from hub.bus import Bus, connect
 from hub.config import BusSection, Config, LedgerSection
 from hub.ledger import Ledger, alerts, open_ledger, people
 from hub.model import AlertAnswer, AlertChange, Who
+from hub.plugin import TryLater
 from hub.rules.spec import AlertSpec, canonical
 from tests import markets
 from tests.conftest import NatsServer
@@ -146,10 +148,19 @@ async def give(bus: Bus, owner_ids: Sequence[int], specs: Sequence[AlertSpec]) -
             if spec not in given[owner]:
                 given[owner].append(spec)
                 change = AlertChange(action="create", owner_id=owner, user_id=1, line=canonical(spec))
-                subject = names.alerts(alerts.group_of(owner, shared=True))
-                answer = await bus.request(subject, change, AlertAnswer, 15)
-                assert answer.armed is not None, answer.error
+                await until_true(partial(is_set, bus, change), TAKEN_OVER_S)
     return given
+
+
+async def is_set(bus: Bus, change: AlertChange) -> bool:
+    """False while its group goes from one engine to another; the same words are one alert, however often they come."""
+    subject = names.alerts(alerts.group_of(change.owner_id, shared=True))
+    try:
+        answer = await bus.request(subject, change, AlertAnswer, 15)
+    except TryLater:
+        return False
+    assert answer.armed is not None, answer.error
+    return True
 
 
 async def triggers_of(ledger: Ledger) -> list[Trigger]:

@@ -172,7 +172,7 @@ async def _leg(
     for candle in await history.candles(root.instrument.id, "1m", max(since, day) if coarse == "1d" else since, exact):
         samples += path_of(candle, MINUTE_US)
     async for tick in _ticks(history, root, max(since, exact), cut):
-        if tick.price is not None and _speaks(tick):
+        if tick.price is not None and (_speaks(tick) or tick.verdict == Verdict.CLOSED):
             samples.append(Sample(_time_of(tick), tick.price, tick))
     return [(sample.at, root, sample) for sample in samples]
 
@@ -208,10 +208,15 @@ def path_of(candle: Candle, length_us: int) -> tuple[Sample, ...]:
 
 
 def _of_base(base: BaseNode, legs: Iterable[Sequence[tuple[int, Root, Sample]]]) -> Iterable[tuple[float, int]]:
-    """The values of a base as the prices of its legs came, from the first moment on at which all of them are known."""
+    """The values of a base as the prices of its legs came, while all of them are known: one whose market has closed is
+    not, until its first price behind that."""
     order = sorted(_below(base), key=lambda node: node.order)
     for at, root, sample in merge(*legs, key=lambda each: each[0]):
         tick = sample.tick
+        if tick is not None and tick.verdict == Verdict.CLOSED:
+            root.book.live = False
+            root.ends()
+            continue
         _see(root, sample)
         for node in order:
             node.value = node.compute(False)
