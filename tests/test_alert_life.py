@@ -256,6 +256,19 @@ async def test_a_paused_alert_whose_time_is_over_is_over_when_it_goes_on(life: L
     assert (await life.rang(), await life.state()) == ([], State.EXPIRED)
 
 
+async def test_what_is_over_is_not_armed_again_without_more_time(life: Life) -> None:
+    """It would be over at once; an edit gives it more."""
+    await life.begin("gold > 2400 until 2023-11-15T00:00Z")
+    life.stream.number = 6
+    await life.tell(2390)
+    for action, more in (("again", {}), ("snooze", {"until": FAR_US})):
+        said = await refused(life.engine, life.owner, action, alert_id=life.id, **more)
+        assert said == f"the time of alert {life.id} is over (2023-11-15T00:00Z): edit it to give it more"
+    assert await life.do("edit", line="gold > 2400 until 2023-12-01T00:00Z") is State.ARMED
+    await life.tell(2390, 2400)
+    assert await life.rang() == [2400]
+
+
 # ---------------------------------------------------------------------------------------------- cooldown
 
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from hub import reader
 from hub.engine.looking import look
-from hub.engine.new import New, check_places, check_room, check_words, columns, new, words
+from hub.engine.new import New, check_places, check_room, check_time, check_words, columns, new, words
 from hub.engine.owner import Owner, by, changed, owned
 from hub.ledger import alerts
 from hub.model import Alert, AlertChange, Armed, State
@@ -37,6 +37,7 @@ async def again(engine: Owner, change: AlertChange) -> Armed:
             if alert.state is State.ARMED:
                 engine.board.maker.dropped(made.standing)
                 return Armed(alert=alert, price=made.book.value, existed=True)
+            check_time(spec, alert, engine.board.clock)
             alert = await _armed(engine, alert, made, f"armed again by {by(change)}")
     return await answered(engine, alert, made)
 

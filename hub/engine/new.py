@@ -18,7 +18,7 @@ from hub.plugin import BadRequest
 from hub.rules import series as of
 from hub.rules.language import AlertSpec, canonical
 from hub.rules.roots import Book
-from hub.rules.spec import cost_of
+from hub.rules.spec import cost_of, until_text
 
 
 class New(msgspec.Struct):
@@ -94,6 +94,12 @@ def check_room(c: sa.Connection, owner_id: int, cost: int, per_person: int, aler
     if used + cost > per_person:
         counts = f"; yours count {used}, this one {cost}" if used != per_person or cost > 1 else ""
         raise BadRequest(f"{per_person} alerts are the limit for one person{counts}: `delete` some, then try again")
+
+
+def check_time(spec: AlertSpec, alert: Alert, clock: int) -> None:
+    """BadRequest where an alert would be over before it began."""
+    if spec.until_us is not None and spec.until_us <= clock:
+        raise BadRequest(f"the time of alert {alert.id} is over ({until_text(spec.until_us)}): edit it to give it more")
 
 
 def check_words(c: sa.Connection, owner_id: int, text: str, alert: Alert | None = None) -> None:

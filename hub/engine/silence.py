@@ -12,7 +12,7 @@ import msgspec
 import sqlalchemy as sa
 
 from hub import wording
-from hub.engine.new import check_room, check_words
+from hub.engine.new import check_room, check_time, check_words
 from hub.engine.owner import Owner, by, changed, held, owned
 from hub.engine.standing import Standing
 from hub.ledger import alerts
@@ -37,6 +37,8 @@ async def snooze(engine: Owner, change: AlertChange) -> Armed:
     spec = parse(before.text, board.catalogue.find)
     async with engine.warmth.of(spec, before.owner_id), engine.lock:
         alert = await owned(engine, change, SNOOZABLE)
+        if alert.state in FINISHED:
+            check_time(spec, alert, board.clock)
         muted = alert.state is State.MUTED
         values: dict[str, Any] = {"snoozed_until": until, **UNSETTLED}
         if not muted:
