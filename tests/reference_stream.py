@@ -2,7 +2,7 @@
 happenings, the ledger's triggers its rings."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -133,10 +133,15 @@ class Expected:
 
 
 def hold_the_rings(
-    specs: Sequence[AlertSpec], reference: Reference, triggers: Iterable[Trigger], least: int = 1
+    specs: Sequence[AlertSpec],
+    reference: Reference,
+    triggers: Iterable[Trigger],
+    least: int = 1,
+    only: Container[AlertSpec] | None = None,
 ) -> int:
     """How many were held; AssertionError with the first alert that rang otherwise, pair by pair of reference and hub.
-    Where a level was so near that rounding decides, an alert is left out. Generations tell that none is twice."""
+    Where a level was so near that rounding decides, an alert is left out. Generations tell that none is twice. `only`:
+    those of the reference's alerts that were given."""
     by_text = {canonical(spec): index for index, spec in enumerate(specs)}
     assert len(by_text) == len(specs), "two alerts of the same words"
     rang: dict[int, list[Trigger]] = {}
@@ -146,6 +151,9 @@ def hold_the_rings(
         found = rang.get(index, [])
         generations = [each.generation for each in found]
         assert generations == list(range(1, len(found) + 1)), f"{canonical(spec)}: {generations}"
+        if only is not None and spec not in only:
+            assert not found, f"{canonical(spec)} rang and was not given"
+            continue
         if reference.alerts[index].close:
             continue
         got = [Ring(index, each.rang_at, each.direction, each.level, each.price) for each in found]
