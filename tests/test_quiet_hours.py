@@ -8,10 +8,10 @@ import pytest
 import sqlalchemy as sa
 
 from hub.config import Config, LedgerSection
-from hub.ledger import Ledger, alerts, alerts_view, fallback, open_ledger, outbox, quiet
+from hub.ledger import Ledger, alerts_view, fallback, open_ledger, outbox, quiet, rings
 from hub.ledger import tables as t
-from hub.ledger.alerts import Rang
 from hub.ledger.people import forget
+from hub.ledger.rings import Rang
 from hub.model import Nature
 from tests.test_ledger_postgres import uncommitted
 
@@ -63,7 +63,7 @@ def ring(
     *which: Rang, now: int = NIGHT, clock: int | None = None, worker: str = "w", asked: bool = False
 ) -> Callable[[sa.Connection], list[outbox.Due]]:
     """As the engine commits them."""
-    return lambda c: alerts.save_rang(
+    return lambda c: rings.save_rang(
         c, which, "stream", now, worker, now + LEASE if worker else 0, lambda _: None, clock, asked=asked
     )
 

@@ -37,7 +37,7 @@ from hub.frame import Frame
 from hub.history.adjusted import Reads
 from hub.history.ladder import floor, length_us
 from hub.ledger import Ledger, keeping
-from hub.ledger.alerts import Rang
+from hub.ledger.rings import Rang
 from hub.model import Backtest, Instrument, Tick, WouldRing
 from hub.plugin import Catalogue
 from hub.rules.lookback import Back, ChangeNode, VolumeNode, WindowNode

@@ -33,9 +33,10 @@ from hub.engine.standing import STORM_RINGS, STORM_US
 from hub.engine.warmth import Warmth
 from hub.frame import Position
 from hub.history.adjusted import Reads
-from hub.ledger import Ledger, LedgerTrouble, alerts, gaps
-from hub.ledger.alerts import AlertRow, Rang
+from hub.ledger import Ledger, LedgerTrouble, alerts, gaps, rings
+from hub.ledger.alerts import AlertRow
 from hub.ledger.outbox import Due
+from hub.ledger.rings import Rang
 from hub.model import SECOND_US
 from hub.plugin import Catalogue
 from hub.splits import Splits
@@ -119,7 +120,7 @@ class Engine:
             lambda c: (
                 alerts.load_prices(c, book),
                 gaps.open_of(c, groups),
-                alerts.rang_since(c, self.position.clock - STORM_US),
+                rings.rang_since(c, self.position.clock - STORM_US),
             )
         )
         self.board.load_prices(values)
@@ -255,7 +256,7 @@ class Engine:
             save_gaps(c, batch)
             save_notices(c, batch.notices, now, place.clock)
             describe = self._catalogue.get
-            return alerts.save_rang(c, batch.fired, place.stream, now, worker, until, describe, place.clock)
+            return rings.save_rang(c, batch.fired, place.stream, now, worker, until, describe, place.clock)
 
         while True:
             try:

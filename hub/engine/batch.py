@@ -7,7 +7,8 @@ import msgspec
 import sqlalchemy as sa
 
 from hub.ledger import gaps, quiet
-from hub.ledger.alerts import Rang, StateChange, Told
+from hub.ledger.alerts import StateChange, Told
+from hub.ledger.rings import Rang
 
 if TYPE_CHECKING:
     from hub.engine.splitting import Over

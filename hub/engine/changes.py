@@ -21,9 +21,9 @@ from hub.engine.new import New, check_places, check_room, check_words, columns, 
 from hub.engine.owner import Owner, by, changed, held, owned
 from hub.engine.roster import WOKEN
 from hub.engine.silence import mute, pause, silent_again, snooze, unmute
-from hub.ledger import LedgerTrouble, alerts
-from hub.ledger.alerts import Rang
+from hub.ledger import LedgerTrouble, alerts, rings
 from hub.ledger.outbox import Due
+from hub.ledger.rings import Rang
 from hub.model import Alert, AlertAnswer, AlertChange, Armed, State
 from hub.plugin import BadRequest
 from hub.rules.language import parse
@@ -134,7 +134,7 @@ class Changes:
             made.standing.armed_generation = made.standing.generation - 1
             rang = [self.board.ringing.rang_now(alert_id, made.standing)]
             worker, until = self.engine.claim(now)
-            dues = alerts.save_rang(c, rang, stream, now, worker, until, self.board.catalogue.get, asked=True)
+            dues = rings.save_rang(c, rang, stream, now, worker, until, self.board.catalogue.get, asked=True)
             fired = made.standing.change(alert_id, self.board.clock)
             alerts.save_states(c, [msgspec.structs.replace(fired, last_fired_at=made.book.received_at)])
             alerts.tell(c, alert_id, now, f"rang: {rang[0].title}")

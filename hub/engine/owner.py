@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from hub.bus import Bus
 from hub.frame import Position
 from hub.ledger import Ledger, alerts, leases
-from hub.ledger.alerts import Rang
 from hub.ledger.outbox import Due
+from hub.ledger.rings import Rang
 from hub.model import Alert, AlertChange, State
 from hub.plugin import BadRequest
 

@@ -14,7 +14,7 @@ from hub.engine.roster import COOLED
 from hub.engine.sources import agreeing
 from hub.engine.standing import COOLED_LINE, EXPIRED, RAN_OUT, STORM_US, More, Standing
 from hub.frame import Frame
-from hub.ledger.alerts import Rang
+from hub.ledger.rings import Rang
 from hub.model import Nature, State
 from hub.rules.course import Turn, What, clause_of, hit_at
 from hub.rules.gates import Hit
