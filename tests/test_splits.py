@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from hub.engine.standing import Standing
 from hub.instruments import CATALOGUE, build_catalogue
 from hub.model import Split, Verdict
 from hub.plugin import BadRequest
@@ -158,6 +159,23 @@ def test_a_split_is_in_effect_from_midnight_at_the_exchange() -> None:
 def trade(at_s: float, price: float) -> Tick:
     at = MIDNIGHT_US + round(at_s * SECOND_US)
     return Tick(NAME, Verdict.PRICE, TRADE, price, None, None, None, at, at, "a")
+
+
+def test_an_alert_that_cannot_be_moved_is_paused_and_keeps_none_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    find = new_board(INSTRUMENTS).catalogue.find
+    board = board_of([parse(line, find) for line in ("BTC-USD < 60000", "BTC-USD < 50000")], INSTRUMENTS)
+    board.splitting.expect([split_at(MIDNIGHT_US + 10 * SECOND_US)])
+    made = board.maker.made
+
+    def broken(spec: AlertSpec, text: str, owner_id: int, alert_id: int = 0) -> Standing:
+        if alert_id == 1:
+            raise ArithmeticError
+        return made(spec, text, owner_id, alert_id)
+
+    monkeypatch.setattr(board.maker, "made", broken)
+    play(board, frames_of([trade(1, 64_000.0), trade(11, 16_100.0), trade(12, 12_400.0)], set()))
+    assert board.batch.changed[1].state == "paused"
+    assert [rang.alert_id for rang in board.batch.fired] == [2]
 
 
 def test_owners_hear_once_what_became_of_their_alerts() -> None:

@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from hub.engine.batch import Notice
-from hub.engine.standing import More, Standing
+from hub.engine.standing import Standing
 from hub.model import Split, State
 from hub.plugin import Catalogue
 from hub.rules.course import clause_of, kept_of, recall_gate
@@ -107,39 +107,45 @@ class Splitting:
     ) -> None:
         """These alerts wait for the same in new shares. `groups` and `before` are of one that was told late: sides are
         those of now."""
-        board, late, moved = self._board, groups is not None, dict[int, list[str]]()
+        board, moved = self._board, dict[int, list[str]]()
         for alert_id in sorted(alert_ids):
-            standing = board.standing[alert_id]
-            spec = board.maker.spec_of(standing)
-            again = rescaled(spec, split.instrument, split.factor)
-            if again is None:
-                said = f"{standing.text}: paused, since no level says the same in new shares"
-                board.tell(alert_id, f"{split.instrument} was split {split.ratio}: paused")
-                board.retire(alert_id, standing, State.PAUSED)
-            elif late or again != spec or any(isinstance(gate, Trail | Ladder) for gate in standing.gates):
-                made = self._made(split, alert_id, standing, spec, again, settle=late)
-                if made.text == standing.text:
-                    continue
-                board.batch.reworded[alert_id] = (made.text, by_of(spec, 0, split))
-                board.tell(alert_id, told(split, standing.text, made.text))
-                said = f"{standing.text} is now {made.text}"
-            else:
+            owner_id = board.standing[alert_id].owner_id
+            try:
+                said = self._move(split, alert_id, late=groups is not None)
+            except Exception as error:
+                board.failing.alert(alert_id, error)
                 continue
-            moved.setdefault(standing.owner_id, []).append(f"{alert_id}: {said}")
+            if said:
+                moved.setdefault(owner_id, []).append(f"{alert_id}: {said}")
         for owner_id, lines in moved.items():
             board.batch.notices.append(_notice(split, owner_id, lines, board.catalogue))
         board.batch.splits.append(Over(split, frozenset(alert_ids), groups, before))
         board.batch.urgent = True
+
+    def _move(self, split: Split, alert_id: int, *, late: bool) -> str:
+        """What its owner is to know of it, if anything."""
+        board, standing = self._board, self._board.standing[alert_id]
+        spec = board.maker.spec_of(standing)
+        again = rescaled(spec, split.instrument, split.factor)
+        if again is None:
+            board.tell(alert_id, f"{split.instrument} was split {split.ratio}: paused")
+            board.retire(alert_id, standing, State.PAUSED)
+            return f"{standing.text}: paused, since no level says the same in new shares"
+        if not late and again == spec and not any(isinstance(gate, Trail | Ladder) for gate in standing.gates):
+            return ""
+        made = self._made(split, alert_id, standing, spec, again, settle=late)
+        if made.text == standing.text:
+            return ""
+        board.batch.reworded[alert_id] = (made.text, by_of(spec, 0, split))
+        board.tell(alert_id, told(split, standing.text, made.text))
+        return f"{standing.text} is now {made.text}"
 
     def _made(
         self, split: Split, alert_id: int, standing: Standing, spec: AlertSpec, again: AlertSpec, *, settle: bool
     ) -> Standing:
         board = self._board
         made = board.maker.made(again, canonical(again), standing.owner_id, alert_id)
-        made.generation, made.armed_generation = standing.generation, standing.armed_generation
-        if (was := standing.more) is not None:
-            made.more = made.more or More()
-            made.more.rang, made.more.cooling_until = was.rang, was.cooling_until
+        made.follow(standing)
         if settle:
             board.settle(made)
         else:

@@ -65,7 +65,8 @@ class Standing(msgspec.Struct, gc=False):
     def follow(self, before: "Standing") -> None:
         """The same alert goes on: how often it rang, and how long it says nothing."""
         self.generation, self.armed_generation = before.generation, before.armed_generation
-        if self.more is not None and before.more is not None:
+        if before.more is not None:
+            self.more = self.more or More()
             self.more.cooling_until, self.more.rang = before.more.cooling_until, before.more.rang
 
     @property
