@@ -173,7 +173,7 @@ def test_the_payrolls_ring_the_same() -> None:
 
 @needs_data
 @whole_days
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3600)
 def test_the_whole_day_of_the_payrolls_rings_the_same() -> None:
     """265,015 ticks of gold, 49,341 of the euro and 96,406 of a source that stands by."""
     hold_the_day(days.payrolls(), days.payroll_alerts(), 3_000)
@@ -181,7 +181,7 @@ def test_the_whole_day_of_the_payrolls_rings_the_same() -> None:
 
 @needs_data
 @whole_days
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3600)
 def test_a_day_of_trades_rings_the_same() -> None:
     """64,712 trades with their volumes."""
     hold_the_day(days.comex(), days.comex_alerts(), 3_000)
