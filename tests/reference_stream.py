@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from hub import reader
 from hub.bus import connect
-from hub.frame import Frame
+from hub.frame import Event, Frame
 from hub.model import Instrument, Verdict
 from hub.rules.spec import AlertSpec, canonical
 from tests.conftest import NatsServer
@@ -52,6 +52,7 @@ def happenings_of(frames: Iterable[Frame]) -> list[Happening]:
     """In stream order, each frame once. AssertionError for a clock that is ahead of what comes behind it."""
     found: list[Happening] = []
     newest, clock, last = (0, 0), 0, 0
+    said: dict[str, int] = {}
     for frame in frames:
         if (frame.epoch, frame.number) <= newest:
             continue
@@ -59,8 +60,7 @@ def happenings_of(frames: Iterable[Frame]) -> list[Happening]:
         events = list(frame.events)
         for i, tick in enumerate(frame.ticks()):
             while events and events[0].at <= i:
-                event = events.pop(0)
-                found.append(Told(event.kind, event.instrument, event.time))
+                _tell(found, said, events.pop(0))
             assert tick.price is not None and tick.received_at is not None
             assert tick.received_at >= clock or tick.verdict in HELD, f"the clock stood at {clock} before {tick}"
             last = max(last, tick.received_at)
@@ -70,12 +70,20 @@ def happenings_of(frames: Iterable[Frame]) -> list[Happening]:
                     tick.venue_time, tick.received_at, tick.source,
                 )
             )  # fmt: skip
-        found += [Told(event.kind, event.instrument, event.time) for event in events]
+        for event in events:
+            _tell(found, said, event)
         clock = max(clock, frame.clock)
         if clock > last:  # what it came with is held back
             last = clock
             found.append(Beat(clock))
     return found
+
+
+def _tell(found: list[Happening], said: dict[str, int], event: Event) -> None:
+    """Unless it was the last thing that was said of the instrument: an ingest that begins anew says it again."""
+    if said.get(event.instrument) != event.kind:
+        found.append(Told(event.kind, event.instrument, event.time))
+    said[event.instrument] = event.kind
 
 
 def hold_the_ticks(happenings: Iterable[Happening], written: Iterable[Tick]) -> None:
