@@ -7,6 +7,7 @@ rows until their frame is closed, then as columns. Bounded: `room` is cleared wh
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from hub.arbiter import Desk, Happened
 from hub.clocks import Watch
@@ -18,6 +19,7 @@ FRAMES = 3
 """Full frames that may wait; behind them `emit` waits."""
 Row = tuple[int, int, int, int, int | None, int, float, float | None, float | None, float | None, int | None]
 """A tick in the order of the frame's columns."""
+RECEIVED_AT: Final = 5
 
 
 Behind = tuple[Tick, float, int, Verdict] | Refusal
@@ -117,7 +119,7 @@ class Pending:
         came meanwhile waits in others. The rest of its head is the publisher's to fill."""
         await self._work.wait()
         if len(self._frames) == 1:
-            self._close()
+            self._close(self._clock())
             self._frames.append(empty())
             self._work.clear()
             self._working = False
@@ -130,13 +132,14 @@ class Pending:
         return self._frames[-1] if len(self._rows) < MAX_TICKS else self._next()
 
     def _next(self) -> Frame:
-        self._close()
+        """Of a frame that is full the clock is that of its own ticks: by now the stream's is that of what waits."""
+        self._close(max(row[RECEIVED_AT] for row in self._rows))
         self._frames.append(empty())
         if len(self._frames) > FRAMES:
             self.room.clear()
         return self._frames[-1]
 
-    def _close(self) -> None:
+    def _close(self, clock: int) -> None:
         """Turns the rows of the last frame into its columns."""
         frame, rows = self._frames[-1], self._rows
         if rows:
@@ -144,7 +147,7 @@ class Pending:
                 frame.instrument, frame.source, frame.kind, frame.verdict, frame.venue_time, frame.received_at,
                 frame.price, frame.bid, frame.ask, frame.volume, frame.vendor_number,
             ) = map(list, zip(*rows, strict=True))  # fmt: skip
-        frame.clock = self._clock()
+        frame.clock = clock
         self._rows = []
         self._count += 1
         self._instruments.clear()
