@@ -61,6 +61,8 @@ CONDITION = re.compile(
     re.IGNORECASE,
 )
 """What a line has that is an alert, whatever else is wrong with it."""
+SERIES = ("portfolio",)
+"""Commands whose name is that of a series as well: "portfolio > 50000"."""
 
 log = structlog.get_logger("commands")
 
@@ -90,7 +92,7 @@ def route(text: str, names: Sequence[str], is_instrument: Callable[[str], bool])
     word = first.lstrip("/$").partition("@")[0].lower()
     if not word:
         raise BadRequest(_("that line is empty: help says what can be asked"))
-    if word in names:
+    if word in names and not (word in SERIES and CONDITION.match(arguments.strip())):
         return Routed(word, arguments.strip())
     plain = line.lstrip("/$")
     if CONDITION.search(plain):

@@ -120,6 +120,8 @@ def part_words(clause: Clause, part: Glance, get: Get, zone: str, now: int) -> s
     if part.value is None:
         return _("{told} (there is no value of it yet)").format(told=told)
     value = value_words(series, part.value, get)
+    if part.true and not goals:
+        return _("{what} (holds already, at {value})").format(what=what, value=value)
     if part.then is not None and part.then_at is not None:
         when = wording.clock(part.then_at, zone, now)
         return _("{told}, now {value} since {when}").format(told=told, value=value, when=when)

@@ -243,7 +243,7 @@ async def here(nats_server: Any, tmp_path: Path) -> AsyncIterator[Room]:
 
 # ---------------------------------------------------------------------------------------------- routing
 
-NAMES = ("alert", "alerts", "help", "price")
+NAMES = ("alert", "alerts", "help", "portfolio", "price")
 
 
 def is_gold(word: str) -> bool:
@@ -269,6 +269,9 @@ def is_gold(word: str) -> bool:
         ("gold enters 1300..1310", Routed("alert", "gold enters 1300..1310")),
         ("gold drops 3% in 1h", Routed("alert", "gold drops 3% in 1h")),
         ("gold in eur", Routed("price", "gold in eur")),
+        ("portfolio < 5000", Routed("alert", "portfolio < 5000")),
+        ("portfolio in eur", Routed("portfolio", "in eur")),
+        ("portfolio chart 90d", Routed("portfolio", "chart 90d")),
         ("help alert > 3", Routed("help", "alert > 3")),
         ("weather in berlin", Routed("weather", "in berlin")),
     ],

@@ -36,6 +36,8 @@ MOST_SPECS = 4_096
 MOST_LOOKS = 200
 ON = (State.ARMED, State.FIRED, State.DWELLING, State.COOLING)
 PREVIEW_US = 30 * DAY_US
+PREVIEW_LEAST_US = DAY_US // 24
+"""What is stored of less time says nothing about how often an alert rings."""
 PREVIEW_S, PREVIEW_MOST = 0.3, 40_000
 """What a back-test may take beside the reply to a new alert: seconds, and prices."""
 TEST_S, TEST_MOST = 6.0, 300_000
@@ -166,10 +168,11 @@ class Alerts:
         try:
             spec = self._spec(self._read(request, line))
             end_us = self.market.now(next(iter(spec.instruments), ""))
-            return await self._backtests.run(
+            found = await self._backtests.run(
                 spec, request.user.owner_id, end_us - PREVIEW_US, end_us,
                 most=PREVIEW_MOST, within_s=PREVIEW_S, cut=False,
             )  # fmt: skip
+            return found if found is not None and found.end - found.start >= PREVIEW_LEAST_US else None
         except BadRequest:
             return None
         except Exception:

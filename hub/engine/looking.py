@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from hub.engine.board import Board
 from hub.engine.standing import Standing
 from hub.model import Glance, Look
-from hub.rules.gates import INFINITY, Gate, Level
+from hub.rules.gates import Gate, Ladder, Level, Trail, Zone
 from hub.rules.nodes import Node
 from hub.rules.roots import Book
 
@@ -45,11 +45,16 @@ def _glance(board: Board, gate: Gate, book: Book) -> Glance:
 
 def _edges(gate: Gate) -> tuple[float | None, float | None]:
     """Where it would ring next."""
-    if isinstance(gate, Level):
-        return gate.rise if gate.up_armed else None, gate.fall if gate.down_armed else None
-    if not gate.known:
-        return None, None
-    return gate.high if gate.high < INFINITY else None, gate.low if gate.low > -INFINITY else None
+    match gate:
+        case Level():
+            return gate.rise if gate.up_armed else None, gate.fall if gate.down_armed else None
+        case Zone(region=int(region)):
+            return gate.true_from(region)
+        case Trail() if gate.known:
+            return (gate.level, None) if gate.rising else (None, gate.level)
+        case Ladder() if gate.known:
+            return gate.high, gate.low
+    return None, None
 
 
 def _quiet(board: Board, node: Node | None, book: Book) -> tuple[str, ...]:

@@ -173,6 +173,17 @@ class Zone(Bounds, gc=False, kw_only=True):
         self.low = up_to(self.cuts[region - 1]) if region else -INFINITY
         self.high = self.cuts[region] if region < len(self.cuts) else INFINITY
 
+    def true_from(self, region: int) -> tuple[float | None, float | None]:
+        """From which values on upwards, and downwards, it would hold, seen from a region in which it does not."""
+        if self.zones[region] == TRUE:
+            return None, None
+        above = next((at for at in range(region + 1, len(self.zones)) if self.zones[at] == TRUE), None)
+        below = next((at for at in range(region - 1, -1, -1) if self.zones[at] == TRUE), None)
+        return (
+            None if above is None else self.cuts[above - 1],
+            None if below is None else up_to(self.cuts[below]),
+        )
+
     def step(self, value: float) -> Hit | None:
         self.settle(value)
         return None
