@@ -41,6 +41,7 @@ async def test_a_split_is_asked_about_then_told_then_listed(here: Room) -> None:
     assert (await said(here, "split")).title == "No split is known"
     reply = await said(here, "split apple 7-for-1 2014-06-09")
     assert reply.title == "Split AAPL?"
+    assert "No alert names AAPL." in reply.lines
     assert "Prices around that day: 645.57 → 92.24, which is 7 to 1." in reply.lines
     (button,) = reply.buttons
     assert button.line == "split AAPL 7:1 2014-06-09 yes"

@@ -1,6 +1,6 @@
 """`split AAPL 7:1 2014-06-09`: a stock's split, over which levels, lots, candles and charts move. For admins."""
 
-from hub.i18n import _, later
+from hub.i18n import _, later, several
 from hub.model import Argument, Button, Reply, Request, Role, Split
 from hub.plugin import BadRequest, Context
 from hub.splits import parse_day, parse_ratio
@@ -56,9 +56,7 @@ async def asked(context: Context, instrument: str, line: str, ratio: float, day:
     alerts, owners = await context.split_alerts(instrument)
     lines = [
         _("A price from before {day} will count {factor} of what it was.").format(day=day, factor=f"{1 / ratio:.6g}"),
-        _("{alerts} alerts of {owners} people name {instrument}: their levels move, and they are told.").format(
-            alerts=alerts, owners=owners, instrument=instrument
-        ),
+        named(alerts, owners, instrument),
     ]
     near = await context.around(instrument, day)
     if near is not None:
@@ -76,6 +74,17 @@ async def asked(context: Context, instrument: str, line: str, ratio: float, day:
         buttons=(Button(label=_("Yes, split it"), line=f"{line} yes"),),
         facts={"alerts": alerts, "owners": owners, "around": list(near) if near else None},
     )
+
+
+def named(alerts: int, owners: int, instrument: str) -> str:
+    if not alerts:
+        return _("No alert names {instrument}.").format(instrument=instrument)
+    told = several(
+        "{alerts} alert of {owners} owner names {instrument}: its level moves, and they are told.",
+        "{alerts} alerts of {owners} owners name {instrument}: their levels move, and they are told.",
+        alerts,
+    )
+    return told.format(alerts=alerts, owners=owners, instrument=instrument)
 
 
 async def listed(context: Context, words: list[str]) -> Reply:
