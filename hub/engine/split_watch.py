@@ -106,10 +106,11 @@ class SplitWatch:
             groups = tuple(engine.leases)
             rows, marks = await engine.ledger.read(lambda c: (stored.rows(c), stored.marks(c, groups)))
             engine.splits.set(known(rows, board.catalogue))
-            board.splitting.expect(split for split in engine.splits.all() if split.at > board.clock)
+            clock = board.clock
+            board.splitting.expect(split for split in engine.splits.all() if split.at > clock)
         for split in sorted(engine.splits.all(), key=lambda each: each.at):
             behind = tuple(group for group in groups if split.id not in marks[group])
-            if behind and 0 < split.at <= board.clock:
+            if behind and 0 < split.at <= clock:
                 await self._late(split, behind)
 
     async def _late(self, split: Split, groups: tuple[str, ...]) -> None:
@@ -123,7 +124,10 @@ class SplitWatch:
                 log.error("a split waits", instrument=split.instrument, reason=error.text)
                 return
         async with engine.lock:
-            groups = tuple(group for group in groups if group in engine.leases)
+            marks = await engine.ledger.read(lambda c: stored.marks(c, groups))
+            groups = tuple(group for group in groups if group in engine.leases and split.id not in marks[group])
+            if not groups:  # another engine had them meanwhile
+                return
             shared = alerts.ENGINE not in groups
             ids = {
                 each
