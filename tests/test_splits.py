@@ -16,7 +16,7 @@ from hub.rules.language import parse
 from hub.rules.rescale import rescaled
 from hub.rules.spec import AlertSpec, canonical
 from hub.splits import Splits, in_effect, parse_day, parse_ratio
-from tests.reference import Happening, Ring
+from tests.reference import Happening, Ring, Told
 from tests.reference_board import board_of, frames_of, new_board, play, with_deaths
 from tests.reference_market import SECOND_US, TRADE, Tick
 from tests.reference_wanted import alerts
@@ -40,6 +40,15 @@ def in_new_shares(happening: Happening, split: Split) -> Happening:
     assert price is not None
     volume = None if happening.volume is None else happening.volume / by
     return happening._replace(price=price, bid=bid, ask=ask, volume=volume)
+
+
+def clock_of(happening: Happening) -> int:
+    match happening:
+        case Tick():
+            return happening.received_at
+        case Told():
+            return happening.time
+    return happening.clock
 
 
 def exact(spec: AlertSpec, split: Split) -> bool:
@@ -71,7 +80,7 @@ def test_a_split_changes_nothing_of_what_rings(
     specs = [spec for spec in wanted if exact(spec, split)]
     clock, market = 0, []
     for each in world.happenings:
-        clock = max(clock, each.received_at if isinstance(each, Tick) else 0)
+        clock = max(clock, clock_of(each))
         market.append(in_new_shares(each, split) if clock >= split.at else each)
     whole = play(board_of(specs, INSTRUMENTS), frames_of(world.happenings, world.cuts))
     board = board_of(specs, INSTRUMENTS)
