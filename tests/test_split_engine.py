@@ -186,6 +186,15 @@ async def test_a_split_that_is_told_late_moves_what_was_armed_before_it(bus: Bus
     ]
 
 
+async def test_groups_of_a_ledger_that_was_one_engines_are_behind_what_that_moved(ledger: Ledger) -> None:
+    """`tocsin migrate` brings its marks along."""
+    await tell(ledger)
+    (number,) = [row[0] for row in await ledger.read(splits.rows)]
+    await ledger.write(lambda c: splits.mark(c, number, [alerts.ENGINE]))
+    groups = alerts.groups(shared=True)
+    assert await ledger.read(lambda c: splits.marks(c, groups)) == {group: {number} for group in groups}
+
+
 async def test_a_split_that_moved_nothing_yet_can_be_taken_back(bus: Bus, ledger: Ledger, owner: int) -> None:
     market = Market(bus)
     await tell(ledger, (3, 1))

@@ -54,12 +54,13 @@ def remove(c: sa.Connection, split_id: int) -> bool:
 
 
 def marks(c: sa.Connection, groups: Collection[str]) -> dict[str, set[int]]:
-    """By group, the splits that its levels are behind."""
+    """By group, the splits that its levels are behind; what the one engine of all had moved, before a ledger was
+    shared, is behind them in each."""
     m = t.split_marks.c
-    found: dict[str, set[int]] = {group: set() for group in groups}
-    for row in c.execute(sa.select(m.reader, m.split_id).where(m.reader.in_(groups))):
+    found: dict[str, set[int]] = {group: set() for group in (*groups, ENGINE)}
+    for row in c.execute(sa.select(m.reader, m.split_id).where(m.reader.in_(found))):
         found[row.reader].add(row.split_id)
-    return found
+    return {group: found[group] | found[ENGINE] for group in groups}
 
 
 def mark(c: sa.Connection, split_id: int, groups: Iterable[str]) -> None:
