@@ -147,7 +147,9 @@ async def _asked(edges: Edges, catalogue: Catalogue, splits: Splits) -> list[tup
         modules=load.commands(),
         market=market,
         personal=Personal(ledger, now_us, bus),
-        backtests=Backtests(_today(edges, splits), ledger, catalogue, band_percent=config.alerts.band_percent),
+        backtests=Backtests(
+            Adjusted(history, splits, market.now), ledger, catalogue, band_percent=config.alerts.band_percent
+        ),
         counters=cache,
         clock=now_us,
     )
