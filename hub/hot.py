@@ -26,6 +26,7 @@ from hub import quotes
 from hub.bus import Bus
 from hub.cache import Cache, keys
 from hub.history import HistoryTrouble
+from hub.history.adjusted import AsOf
 from hub.history.statistics import yearly_volatility
 from hub.logs import Repeats
 from hub.model import SECOND_US, Candle, Nature, Quote, Refused
@@ -76,7 +77,10 @@ class Hot:
         every_s: float = EVERY_S,
         pause_s: float = PAUSE_S,
         clock: Callable[[], int] = quotes.now_us,
+        as_of: AsOf | None = None,
     ) -> None:
+        """`as_of`: the clock of that history where stocks are split: what is ranked counts as of its newest price."""
+        self._as_of = as_of or AsOf()
         self.refused: Counter[str] = Counter()
         self.heard = 0
         self.writes = 0
@@ -220,6 +224,7 @@ class Hot:
             held = before.get(name)
             if held is None or held.received_at < (tick.received_at or 0):
                 nature = natures.get(tick.source, Nature.LIVE)
+                self._as_of.at[name] = tick.received_at or 0
                 quote = await quotes.remembered(self._history, self._catalogue, tick, nature, self._clock())
                 if quote is not None:
                     before[name] = quote
@@ -230,6 +235,7 @@ class Hot:
 
     async def _scores_of(self, quote: Quote) -> dict[str, float]:
         scores: dict[str, float] = {}
+        self._as_of.at[quote.instrument] = quote.received_at
         for name, (length_us, rung) in SPANS.items():
             candles = await self._history.candles(quote.instrument, rung, quote.time - length_us, quote.time + 1)
             if candles:

@@ -21,9 +21,11 @@ from nats.aio.subscription import Subscription
 from hub import bus as names
 from hub.bus import Bus
 from hub.cache import Cache, keys
+from hub.history.adjusted import AsOf, scaled_quote
 from hub.logs import Repeats
 from hub.model import SECOND_US, Candle, Instrument, Nature, Quote, Refused, Tick
 from hub.sessions import SESSIONS, is_open
+from hub.splits import Splits
 
 log = structlog.get_logger("quotes")
 _decode = msgspec.json.Decoder(Quote).decode
@@ -61,8 +63,13 @@ class Quotes:
         *,
         cache: Cache | None = None,
         clock: Callable[[], int] = now_us,
+        splits: Splits | None = None,
+        as_of: AsOf | None = None,
     ) -> None:
+        """`splits`: over which a price that is held counts differently; `as_of` is the clock of that history then."""
         self.refused: Counter[str] = Counter()
+        self._splits = splits or Splits()
+        self._as_of = as_of or AsOf()
         self._bus = bus
         self._history = history
         self._catalogue = catalogue
@@ -88,11 +95,19 @@ class Quotes:
         self._subscription = None
 
     def get(self, instrument_id: str) -> Quote | None:
-        return self._quotes.get(instrument_id)
+        quote = self._quotes.get(instrument_id)
+        return None if quote is None else self._today(quote)
 
     def all(self) -> Sequence[Quote]:
         """By instrument id."""
-        return [self._quotes[id] for id in sorted(self._quotes)]
+        return [self._today(self._quotes[id]) for id in sorted(self._quotes)]
+
+    def _today(self, quote: Quote) -> Quote:
+        """A price from before a split, until one comes from behind it. A recording's time is that of its prices."""
+        if quote.nature is Nature.RECORDING:
+            return quote
+        by = self._splits.factor(quote.instrument, quote.received_at, self._clock())
+        return quote if by == 1.0 else scaled_quote(quote, by)
 
     def age_s(self, quote: Quote) -> float:
         """Since the price was received; never negative, whatever the clocks say."""
@@ -110,6 +125,7 @@ class Quotes:
         """From history: these, or all that it knows."""
         ticks, natures = await self._history.last_ticks(), await self._history.natures()
         asked = [tick for name, tick in ticks.items() if wanted is None or name in wanted]
+        self._as_of.at.update({tick.instrument: tick.received_at or 0 for tick in asked})
         found = await asyncio.gather(
             *(
                 remembered(self._history, self._catalogue, tick, natures.get(tick.source, Nature.LIVE), self._clock())

@@ -2,17 +2,20 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any, cast
 
 import msgspec
 import pytest
 
 from hub.config import Config
 from hub.history import History, open_history
-from hub.history.adjusted import Adjusted, scaled
+from hub.history.adjusted import Adjusted, AsOf, scaled
 from hub.history.ladder import RUNGS, ladder_of
+from hub.hot import Hot
 from hub.ingest.day import DAY_US, Day
-from hub.instruments import CATALOGUE
-from hub.model import SECOND_US, Candle, Kind, Nature, Split, Tick
+from hub.instruments import CATALOGUE, build_catalogue
+from hub.model import SECOND_US, Candle, Kind, Nature, Quote, Split, Tick
+from hub.quotes import Quotes
 from hub.splits import Splits, in_effect
 from hub.testing.frames import store
 
@@ -117,3 +120,57 @@ def test_scaling_back_and_forth_is_the_same_candle() -> None:
     close_to(scaled(scaled(candle, 1 / 7), 7.0), candle)
     assert scaled(candle, 1.0) is candle
     assert msgspec.structs.asdict(scaled(candle, 0.5))["count"] == candle.count
+
+
+async def test_the_newest_price_is_in_new_shares_before_anybody_trades(history: History) -> None:
+    """From the midnight on, as are lots; one from behind the split is told as it came, with its day's change."""
+    await store(history, *TICKS[:200])
+    now, as_of = AT - 1, AsOf()
+    catalogue = build_catalogue({}, ["AAPL"])
+    splits = Splits([SPLIT])
+
+    def begun() -> Quotes:
+        adjusted = Adjusted(history, splits, as_of)
+        return Quotes(cast(Any, None), adjusted, catalogue, clock=lambda: now, splits=splits, as_of=as_of)
+
+    quotes = begun()
+    await quotes._fill(None)
+    raw = quotes.get("AAPL")
+    assert raw is not None
+    assert raw.price == TICKS[199].price
+    now = AT
+    for each in (quotes, begun()):  # one that runs through the night, and one that starts in it
+        await each._fill(None)
+        today = each.get("AAPL")
+        assert today is not None
+        seven = pytest.approx((raw.price / 7, raw.open / 7, raw.high / 7))
+        assert (today.price, today.open, today.high) == seven
+        assert each.all() == [today]
+    await store(history, *TICKS[202:])
+    now, quotes = MONDAY + HOUR_US, begun()
+    await quotes._fill(None)
+    monday = quotes.get("AAPL")
+    assert monday is not None
+    assert monday.price == TICKS[-1].price
+    assert monday.previous == pytest.approx(raw.price / 7)
+
+
+async def test_what_moved_most_is_not_what_was_split(history: History) -> None:
+    await store(history, *TICKS[:200], *TICKS[202:])
+    as_of = AsOf()
+    hot = Hot(
+        cast(Any, None), Adjusted(history, Splits([SPLIT]), as_of), cast(Any, None), build_catalogue({}, ["AAPL"]),
+        as_of=as_of,
+    )  # fmt: skip
+    friday, monday = (
+        Quote(
+            instrument="AAPL", price=tick.price or 0.0, time=tick.venue_time or 0, received_at=tick.received_at or 0,
+            source="a", open=1.0, high=1.0, low=1.0,
+        )
+        for tick in (TICKS[199], TICKS[-1])
+    )  # fmt: skip
+    for quote in (friday, monday, friday):
+        scores = await hot._scores_of(quote)
+        changes = [share for board, share in scores.items() if board.startswith("movers")]
+        assert changes
+        assert all(abs(share) < 0.05 for share in changes)

@@ -36,7 +36,7 @@ from hub.engine.share import Share
 from hub.frame import Position
 from hub.held import INGEST, Held
 from hub.history import History, HistoryTrouble
-from hub.history.adjusted import Adjusted, Reads
+from hub.history.adjusted import Adjusted, AsOf, Reads
 from hub.hot import Hot
 from hub.ingest import Ingest
 from hub.instruments import Catalogue, build_catalogue
@@ -132,7 +132,8 @@ def _hub_status(config: Config, sort: str, held: Held) -> Told:
 async def _asked(edges: Edges, catalogue: Catalogue, splits: Splits) -> list[tuple[str, Service, Told]]:
     """What answers people: commands, and the digests that they ordered."""
     config, bus, ledger, history, cache = edges.config, edges.bus, edges.ledger, edges.history, edges.cache
-    quotes = Quotes(bus, _today(edges, splits), catalogue, cache=cache)
+    as_of = AsOf()
+    quotes = Quotes(bus, Adjusted(history, splits, as_of), catalogue, cache=cache, splits=splits, as_of=as_of)
     await quotes.start()
     charts = load.charts()
     drawing = charts.open_renderer(cache, config.charts.timeout_s) if charts else None
@@ -184,7 +185,8 @@ async def _single_services(
     ingest: Ingest | None = None
     if INGEST in held.epochs:
         ingest = await _ingest(edges, catalogue, splits, held.epochs[INGEST])
-        hot = Hot(bus, _today(edges, splits), edges.cache, catalogue)
+        as_of = AsOf()
+        hot = Hot(bus, Adjusted(history, splits, as_of), edges.cache, catalogue, as_of=as_of)
         services += [(INGEST, ingest.run), ("hot", hot.run)]
         told += [ingest.status, hot.status]
 

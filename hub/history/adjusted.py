@@ -14,7 +14,7 @@ import msgspec
 
 from hub.history import Position
 from hub.history.ladder import RUNGS, length_us, merge
-from hub.model import SECOND_US, Candle, Nature, Split, Tick
+from hub.model import SECOND_US, Candle, Nature, Quote, Split, Tick
 from hub.splits import Splits
 
 FINEST = next(iter(RUNGS))
@@ -34,6 +34,16 @@ class Reads(Protocol):
     async def last_ticks(self) -> dict[str, Tick]: ...
     async def day(self, instrument: str, time_us: int) -> tuple[Candle | None, Candle | None]: ...
     async def natures(self) -> dict[str, Nature]: ...
+
+
+class AsOf:
+    """A clock for Adjusted: of each instrument the moment that was named last. Before one was, it is as it came."""
+
+    def __init__(self) -> None:
+        self.at: dict[str, int] = {}
+
+    def __call__(self, instrument: str) -> int:
+        return self.at.get(instrument, 0)
 
 
 class Adjusted:
@@ -138,6 +148,22 @@ def scaled(candle: Candle, by: float) -> Candle:
         count=candle.count,
         sum=candle.sum * by,
         sum_squares=candle.sum_squares * by * by,
+    )
+
+
+def scaled_quote(quote: Quote, by: float) -> Quote:
+    def times(price: float | None) -> float | None:
+        return None if price is None else price * by
+
+    return msgspec.structs.replace(
+        quote,
+        price=quote.price * by,
+        bid=times(quote.bid),
+        ask=times(quote.ask),
+        open=quote.open * by,
+        high=quote.high * by,
+        low=quote.low * by,
+        previous=times(quote.previous),
     )
 
 
