@@ -16,6 +16,8 @@ SAMPLES = 61
 EVERY_US = SECOND_US // 2
 SELDOM_US = 5 * SECOND_US
 """Between two samples; of a clock that was found right."""
+BELIEVED_US = 50_000
+"""So long a stamp that looks right stands for those behind it, while its clock is not known yet."""
 LONGEST_US = 2 * HOUR_US
 """Samples that took longer to come say nothing: a daily fixing is stamped hours before it comes, day after day."""
 JUDGE_EVERY = 10
@@ -105,6 +107,10 @@ class Watch:
             return False
         found = judge(received_at - venue_time)
         return found is None or not found.distrusted
+
+    def next_look(self, received_at: int) -> int:
+        """From when on it wants to see a tick again, behind one that it believes: of a clock that is right seldom."""
+        return min(self.look_at, received_at + BELIEVED_US) if self.doubt else max(self.look_at, received_at + 1)
 
     def _judge(self) -> bool:
         took_us = self._samples[-1][0] - self._samples[0][0]

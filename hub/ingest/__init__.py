@@ -80,7 +80,7 @@ class Ingest:
         self._lanes: dict[tuple[str, str, int], Lane] = {}
         self._natures: dict[str, Nature] = {}
         self._recording = any(feed.nature is Nature.RECORDING for feed in feeds)
-        self._places = {feed.name: place for place, feed in enumerate(f for f in feeds if _takes_turns(f))}
+        self._places = {feed.name: place for place, feed in enumerate(each for each in feeds if each.takes_turns)}
         self._together = Together(len(self._places)) if len(self._places) > 1 else None
         self._pending = Pending(self._natures, lambda: self.clock)
         self._publisher = Publisher(bus, self._pending, start.epoch, start.last_sequence, now_us)
@@ -241,14 +241,17 @@ class Ingest:
             self._append_judged(judged, item, known, price, received_at)
 
     def _look_at_clock(self, feed: FeedRun, known: Lane, item: Tick, venue_time: int, received_at: int) -> Tick:
-        """Of a clock that is right seldom, of one in doubt at every tick: those that it has stamped wrongly go on
-        without a stamp. What a market shows while it is closed says nothing."""
+        """What a wrong clock has stamped goes on without a stamp. What a market shows while it is closed says
+        nothing."""
         watch = known.watch
         if received_at >= watch.look_at and known.desk.open and watch.see(venue_time, received_at):
             known.desk.forget_stamps(known.source)
             feed.clock_found(known.source, known.name, watch.finding)
-        known.look_at = 0 if watch.doubt else max(watch.look_at, received_at + 1)
-        return item if watch.believes(venue_time, received_at) else msgspec.structs.replace(item, venue_time=None)
+        if not watch.believes(venue_time, received_at):
+            known.look_at = 0
+            return msgspec.structs.replace(item, venue_time=None)
+        known.look_at = watch.next_look(received_at)
+        return item
 
     def _append_judged(self, judged: Judged, item: Tick, known: Lane, price: float, received_at: int) -> None:
         """Anything but the ordinary: first what the arbiter says beside its verdict, then the tick, unless it is held
@@ -384,10 +387,6 @@ class Ingest:
             "stale": sorted(name for name, desk in self._desks.items() if desk.stale_since is not None),
             "error": publisher.trouble,
         }
-
-
-def _takes_turns(feed: FeedRun) -> bool:
-    return feed.nature is Nature.RECORDING and not feed.paced
 
 
 def _holds(known: Lane) -> bool:

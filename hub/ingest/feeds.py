@@ -47,6 +47,11 @@ class FeedRun:
         self.clocks: dict[tuple[str, str], clocks.Finding] = {}  # (source, lane) → what is wrong with its clock
 
     @property
+    def takes_turns(self) -> bool:
+        """With the other recordings, so that they come in the order of their times."""
+        return self.nature is Nature.RECORDING and not self.paced
+
+    @property
     def ticks(self) -> int:
         """Accepted since the start of this process."""
         return self.seen - self.repeats - self.refused.total()
