@@ -109,7 +109,8 @@ async def here(tmp_path: Path) -> AsyncIterator[Shop]:
 def hold(spec: AlertSpec, found: Backtest, frames: Sequence[Frame], start: int, end: int) -> None:
     """As often, at the same times, with the same values, as a board that the frames came to live. A back-test begins
     where prices of all its instruments are known, and so is armed against those."""
-    wanted = live(spec, frames, max(start, found.start), end)
+    assert found.start == start or (found.cut and found.start > start)
+    wanted = live(spec, frames, found.start, end)
     assert (canonical(spec), found.count) == (canonical(spec), wanted.count)
     for ring, other in zip(found.rings, reversed(wanted.newest), strict=True):
         assert (ring.at, ring.part, ring.direction) == (other.at, other.part, other.direction)

@@ -62,19 +62,28 @@ class Deliverer:
 
 
 @asynccontextmanager
-async def running(bus: Bus, ledger: Ledger, *, now: int = START, deliverer: Any = None) -> AsyncIterator[Engine]:
+async def running(
+    bus: Bus,
+    ledger: Ledger,
+    *,
+    now: int = START,
+    deliverer: Any = None,
+    served: str = GOLD,
+    per_person: int = 5,
+    late_after_s: float = 5,
+) -> AsyncIterator[Engine]:
     """An engine from its committed position on; leaving it is a death: nothing is committed in the end."""
     groups = dict.fromkeys(alerts.groups(shared=ledger.shared), 0)
     epochs = await ledger.write(lambda c: leases.take_all(c, groups, "test", now, HOUR_US, at_once=True))
     assert epochs is not None
     tail = reader.Tail(bus)
-    stored = await ledger.read(alerts.position)
+    stored = await ledger.read(lambda c: alerts.position(c, min(groups)))
     position = await reader.settle_start(bus, "engine", stored, await reader.stream_state(bus))
     for group in groups:
         await ledger.write(lambda c, group=group: alerts.begin_position(c, position, None, group))  # type: ignore[misc]
     engine = Engine(
-        bus, ledger, build_catalogue({}, [GOLD]), tail, position,
-        leases=epochs, band_percent=0.05, late_after_s=5, per_person=5, deliverer=deliverer,
+        bus, ledger, build_catalogue({}, [served]), tail, position,
+        leases=epochs, band_percent=0.05, late_after_s=late_after_s, per_person=per_person, deliverer=deliverer,
         now_us=lambda: now,
     )  # fmt: skip
     await engine.load()

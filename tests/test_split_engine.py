@@ -1,6 +1,5 @@
 """A stock's split through the real engine, stream and ledger: what is moved with it, once, whenever it is told."""
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,14 +13,15 @@ from hub.bus import Bus, connect
 from hub.config import Config, LedgerSection
 from hub.engine import Engine
 from hub.frame import encode
-from hub.instruments import CATALOGUE, build_catalogue
-from hub.ledger import Ledger, alerts, keeping, leases, open_ledger, people, splits
+from hub.instruments import CATALOGUE
+from hub.ledger import Ledger, alerts, keeping, open_ledger, people, splits
 from hub.ledger import tables as t
 from hub.model import SECOND_US, Lot, Verdict, Who
 from hub.splits import in_effect
 from tests.reference_board import frames_of
 from tests.reference_market import TRADE, Tick
 from tests.test_engine import HOUR_US, ask, through
+from tests.test_engine import running as running_engine
 
 if TYPE_CHECKING:
     from tests.conftest import NatsServer
@@ -75,26 +75,8 @@ class Market:
 
 @asynccontextmanager
 async def running(bus: Bus, ledger: Ledger, now: int) -> AsyncIterator[Engine]:
-    groups = dict.fromkeys(alerts.groups(shared=ledger.shared), 0)
-    epochs = await ledger.write(lambda c: leases.take_all(c, groups, "test", now, HOUR_US, at_once=True))
-    assert epochs is not None
-    tail = reader.Tail(bus)
-    stored = await ledger.read(lambda c: alerts.position(c, min(groups)))
-    position = await reader.settle_start(bus, "engine", stored, await reader.stream_state(bus))
-    for group in groups:
-        await ledger.write(lambda c, group=group: alerts.begin_position(c, position, None, group))  # type: ignore[misc]
-    engine = Engine(
-        bus, ledger, build_catalogue({}, ["AAPL"]), tail, position,
-        leases=epochs, band_percent=0.05, late_after_s=1e12, per_person=1_000, now_us=lambda: now,
-    )  # fmt: skip
-    await engine.load()
-    tasks = [asyncio.create_task(tail.run()), asyncio.create_task(engine.run())]
-    try:
+    async with running_engine(bus, ledger, now=now, served="AAPL", per_person=1_000, late_after_s=1e12) as engine:
         yield engine
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def tell(ledger: Ledger, ratio: tuple[int, int] = (7, 1)) -> None:
